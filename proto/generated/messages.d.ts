@@ -617,6 +617,83 @@ export namespace holdwire {
         }
 
         /**
+         * Properties of a PresenceRecord.
+         * @deprecated Use holdwire.v1.PresenceRecord.$Properties instead.
+         */
+        interface IPresenceRecord extends holdwire.v1.PresenceRecord.$Properties {
+        }
+
+        /** Represents a PresenceRecord. */
+        class PresenceRecord {
+
+            /**
+             * Constructs a new PresenceRecord.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.PresenceRecord.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PresenceRecord status. */
+            status: string;
+
+            /** PresenceRecord note. */
+            note: string;
+
+            /** PresenceRecord lastSeen. */
+            lastSeen: number;
+
+            /**
+             * Creates a new PresenceRecord instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PresenceRecord instance
+             */
+            static create(properties: holdwire.v1.PresenceRecord.$Shape): holdwire.v1.PresenceRecord & holdwire.v1.PresenceRecord.$Shape;
+            static create(properties?: holdwire.v1.PresenceRecord.$Properties): holdwire.v1.PresenceRecord;
+
+            /**
+             * Encodes the specified PresenceRecord message. Does not implicitly {@link holdwire.v1.PresenceRecord.verify|verify} messages.
+             * @param message PresenceRecord message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.PresenceRecord.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PresenceRecord message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.PresenceRecord & holdwire.v1.PresenceRecord.$Shape} PresenceRecord
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.PresenceRecord & holdwire.v1.PresenceRecord.$Shape;
+        }
+
+        namespace PresenceRecord {
+
+            /** Properties of a PresenceRecord. */
+            interface $Properties {
+
+                /** PresenceRecord status */
+                status?: (string|null);
+
+                /** PresenceRecord note */
+                note?: (string|null);
+
+                /** PresenceRecord lastSeen */
+                lastSeen?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PresenceRecord. */
+            type $Shape = holdwire.v1.PresenceRecord.$Properties;
+        }
+
+        /**
          * Properties of an OpenSession.
          * @deprecated Use holdwire.v1.OpenSession.$Properties instead.
          */
