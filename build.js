@@ -2,7 +2,7 @@
 // when nothing changed.
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
@@ -33,6 +33,14 @@ for (const folder of folders) prune(folder)
 node(createRequire(import.meta.url).resolve('typescript/lib/tsc.js'), '-p', '.')
 const client = join(root, 'client', 'build.js')
 if (existsSync(client)) node(client)
-// npm links to it as the command `holdwire`.
 const main = join(root, 'dist', 'gateway', 'main.js')
-if (existsSync(main)) chmodSync(main, 0o755)
+if (existsSync(main)) {
+  chmodSync(main, 0o755)
+  linkCommand()
+}
+
+/** So that `npx holdwire` works here too: npm links the commands of what it installs, not those of the package it stands in. */
+function linkCommand() {
+  const link = join(root, 'node_modules', '.bin', 'holdwire')
+  if (process.platform !== 'win32' && !existsSync(link)) symlinkSync(join('..', '..', 'dist', 'gateway', 'main.js'), link)
+}
