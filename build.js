@@ -42,5 +42,7 @@ if (existsSync(main)) {
 /** So that `npx holdwire` works here too: npm links the commands of what it installs, not those of the package it stands in. */
 function linkCommand() {
   const link = join(root, 'node_modules', '.bin', 'holdwire')
-  if (process.platform !== 'win32' && !existsSync(link)) symlinkSync(join('..', '..', 'dist', 'gateway', 'main.js'), link)
+  if (process.platform === 'win32') return
+  rmSync(link, { force: true })
+  symlinkSync(join('..', '..', 'dist', 'gateway', 'main.js'), link)
 }
