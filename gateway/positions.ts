@@ -45,10 +45,12 @@ export class Positions {
     const known = this.#pending.get(key)
     if (known !== undefined && known.epoch === position.epoch && known.inbox >= position.inbox) return
     this.#pending.set(key, position)
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      this.flush().catch((error) => this.#options.onError(error, 'writing positions'))
-    }, this.#options.flushMs)
+    if (this.#timer === undefined) this.#flushAfter(this.#options.flushMs)
+  }
+
+  /** A session has ended: its client may be somewhere else in a moment. */
+  hurry(): void {
+    if (this.#pending.size > 0) this.#flushAfter(0)
   }
 
   /** Writes what is pending. What can't be written now stays pending. */
@@ -65,6 +67,14 @@ export class Positions {
   async stop(): Promise<void> {
     clearTimeout(this.#timer)
     await this.flush()
+  }
+
+  #flushAfter(delayMs: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.flush().catch((error) => this.#options.onError(error, 'writing positions'))
+    }, delayMs)
   }
 
   async #write(): Promise<void> {

@@ -52,6 +52,7 @@ export class Uplink {
   #working: Promise<void> | undefined = undefined
   /** Number of the first frame in the queue. */
   #sequence = 1
+  /** Where the worker that has the session takes its requests. */
   #worker: string | undefined = undefined
   #context: Uint8Array
 
@@ -60,11 +61,6 @@ export class Uplink {
     this.#session = session
     this.#claims = claims
     this.#context = context
-  }
-
-  /** Address of the worker that has the session now. */
-  get worker(): string | undefined {
-    return this.#worker
   }
 
   get context(): Uint8Array {
@@ -85,9 +81,9 @@ export class Uplink {
     this.#work()
   }
 
-  /** The worker has gone. */
-  workerLost(worker: string): void {
-    if (this.#worker !== worker) return
+  /** The worker with this address has gone. */
+  workerLost(address: string): void {
+    if (this.#worker === undefined || addressOf(this.#worker) !== address) return
     this.#worker = undefined
     this.#work()
   }
@@ -175,7 +171,7 @@ export class Uplink {
 
   async #ask(worker: string, request: Uint8Array): Promise<v1.UplinkReply | undefined> {
     try {
-      const answer = await this.#host.bus.request(`c2s.w.${worker}`, request, { timeoutMs: this.#host.limits.tryMs })
+      const answer = await this.#host.bus.request(worker, request, { timeoutMs: this.#host.limits.tryMs })
       return v1.UplinkReply.decode(answer)
     } catch (error) {
       if (error instanceof BusError) return undefined
@@ -185,7 +181,7 @@ export class Uplink {
 
   async #isThere(worker: string): Promise<boolean> {
     try {
-      await this.#host.bus.request(`c2s.${worker}.ping`, new Uint8Array(), { timeoutMs: PING_MS })
+      await this.#host.bus.request(`c2s.${addressOf(worker)}.ping`, new Uint8Array(), { timeoutMs: PING_MS })
       return true
     } catch (error) {
       if (error instanceof BusError) return error.code === 'disconnected'
@@ -241,6 +237,11 @@ export class Uplink {
 }
 
 const PING_MS = 500
+
+/** `c2s.w.<address>` */
+function addressOf(worker: string): string {
+  return worker.slice(worker.lastIndexOf('.') + 1)
+}
 
 function unavailable(frame: ClientFrame): Reply {
   const error = { code: 'bus_unavailable', message: 'it could not be handed on in time; try again with the same id' }

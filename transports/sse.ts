@@ -132,10 +132,10 @@ function encodeEvents(batch: readonly Delivery[]): Buffer {
   const chunk = Buffer.allocUnsafe(bytes)
   let at = 0
   for (const { lead, head, tail } of parts) {
-    at += chunk.latin1Write(lead, at)
+    at += chunk.write(lead, at, 'latin1')
     chunk.set(head, at)
     at += head.length
-    at += chunk.latin1Write(tail, at)
+    at += chunk.write(tail, at, 'latin1')
   }
   return chunk
 }

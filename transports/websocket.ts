@@ -31,7 +31,7 @@ const JSON_DIALECT: Dialect = {
     const tail = jsonTail(cursor)
     const whole = Buffer.allocUnsafe(head.length + tail.length)
     whole.set(head, 0)
-    whole.latin1Write(tail, head.length)
+    whole.write(tail, head.length, 'latin1')
     return whole
   },
   decode: (data) => parseFrame(data.toString('utf8')),

@@ -16,6 +16,6 @@ export function protobufFrame(outbound: Outbound, cursor: string): Buffer {
   whole.set(head, 0)
   whole[head.length] = CURSOR_TAG
   whole[head.length + 1] = cursor.length
-  whole.latin1Write(cursor, head.length + 2)
+  whole.write(cursor, head.length + 2, 'latin1')
   return whole
 }
