@@ -9,10 +9,11 @@ import { type Clock, systemClock } from '../bus/clock.js'
 import type { Peers } from '../bus/peers.js'
 import { isUserId } from '../bus/user-token.js'
 import { v1 } from '../proto/messages.js'
+import { Answers, replyOf } from './answers.js'
 import { Frames, type Observe } from './frames.js'
 import type { WorkerLimits } from './limits.js'
 import type { Log } from './log.js'
-import { errorReply, Refusal, refusalOf } from './refusal.js'
+import { Refusal, refusalOf } from './refusal.js'
 import { openServices, type Services } from './services.js'
 import { Session } from './session.js'
 import { Sweep } from './sweep.js'
@@ -65,7 +66,7 @@ class SessionWorker implements Worker {
   readonly #options: WorkerOptions
   readonly #clock: Clock
   readonly #services: Services
-  readonly #frames: Frames
+  readonly #answers: Answers
   readonly #sweep: Sweep
   readonly #uplinkAddress: string
   /** By public ref; least recently heard first. */
@@ -74,14 +75,13 @@ class SessionWorker implements Worker {
   /** Answers and snapshots under way. */
   readonly #begun = new Set<Promise<unknown>>()
   #door: Door = { kind: 'shut' }
-  #queued = 0
   #cancelIdleCheck: () => void = () => {}
 
   constructor(options: WorkerOptions, clock: Clock, services: Services) {
     this.#options = options
     this.#clock = clock
     this.#services = services
-    this.#frames = new Frames({ ...options, services })
+    this.#answers = new Answers(new Frames({ ...options, services }), options.limits)
     this.#uplinkAddress = `c2s.w.${options.address}`
     this.#sweep = new Sweep({
       ...options,
@@ -223,59 +223,12 @@ class SessionWorker implements Worker {
     if (session === undefined) return UNKNOWN_SESSION
     this.#heard(session)
     if (request.claims) session.claims = { patterns: request.topics, any: request.anyTopic }
-    const answer = request.frames.length > 0 ? await this.#answer(session, request) : undefined
-    if (!request.bye) return answer ?? this.#reply(session, [])
+    const answer = request.frames.length > 0 ? await this.#answers.to(session, request) : undefined
+    if (!request.bye) return answer ?? replyOf(session, [])
     await Promise.allSettled(session.running.map((running) => running.answer))
     this.#forget(session)
     this.#services.presence.recheck(session.user)
     return answer ?? EMPTY_REPLY
-  }
-
-  /** The answer to a request, be it new, under way or answered before. */
-  #answer(session: Session, request: v1.Uplink): Promise<Uint8Array> | Uint8Array {
-    const { limits } = this.#options
-    const { sequence } = request
-    const underWay = session.running.find((running) => running.sequence === sequence)
-    if (underWay !== undefined) return underWay.answer
-    const { answered } = session
-    if (answered !== undefined) {
-      if (answered.sequence === sequence && answered.reply !== undefined) return answered.reply
-      // Its answer has been received (else the next request would not have been sent): nobody waits for this one.
-      if (answered.sequence > sequence) return this.#refuse(session, request, new Refusal('conflict', 'answered before'))
-    }
-    if (this.#queued >= limits.queuedRequests || session.running.length >= limits.queuedRequestsPerSession) {
-      return this.#refuse(session, request, new Refusal('rate_limited', 'too much is waiting here; try again'))
-    }
-    const answer = this.#answerInTurn(session, request, session.running.at(-1)?.answer)
-    session.running = [...session.running, { sequence, answer }]
-    return answer
-  }
-
-  async #answerInTurn(session: Session, request: v1.Uplink, before: Promise<unknown> | undefined): Promise<Uint8Array> {
-    this.#queued++
-    try {
-      if (before !== undefined) await Promise.allSettled([before])
-      const replies = await this.#frames.run(session, request.sequence, request.frames as v1.ClientFrame.$Properties[])
-      const reply = this.#reply(session, replies)
-      const kept = reply.length <= this.#options.limits.keptReplyBytes
-      session.answered = { sequence: request.sequence, reply: kept ? reply : undefined }
-      return reply
-    } finally {
-      this.#queued--
-      session.running = session.running.filter((running) => running.sequence !== request.sequence)
-    }
-  }
-
-  #refuse(session: Session, request: v1.Uplink, refusal: Refusal): Uint8Array {
-    return this.#reply(
-      session,
-      request.frames.map((frame) => errorReply(frame.ref ?? '', refusal)),
-    )
-  }
-
-  #reply(session: Session, replies: v1.Reply.$Properties[]): Uint8Array {
-    const { status, note } = session.shown
-    return v1.UplinkReply.encode({ replies, context: session.context, status, note }).finish()
   }
 
   #heard(session: Session): void {
