@@ -69,6 +69,7 @@ export class AckInbox {
   readonly #ackWaitMs: number
   readonly #lanes = new Set<Lane>()
   readonly #waitingForRoom: (() => void)[] = []
+  #state: 'open' | 'closed' = 'open'
   #count = 0
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
@@ -86,6 +87,7 @@ export class AckInbox {
 
   /** `headers`: lines of plain text without line breaks, `Nats-Msg-Id` among them. Throws BusError, JetStreamError for a refusal. */
   publish(lane: Lane, subject: string, headers: readonly string[], data: Uint8Array, timeoutMs: number): Promise<PublishAck> {
+    if (this.#state === 'closed') return Promise.reject(new BusError('disconnected', 'the bus is closed'))
     if (this.#count >= this.#limit || this.#bytes + data.length > IN_FLIGHT_LIMIT_BYTES) return Promise.reject(new BusError('overloaded'))
     return new Promise((resolve, reject) => {
       const pending = new Pending(this, lane, subject, rawHeaders(headers), data, performance.now() + timeoutMs, resolve, reject)
@@ -112,6 +114,7 @@ export class AckInbox {
 
   /** What is still waiting is `disconnected`. */
   close(): void {
+    this.#state = 'closed'
     for (const lane of this.#lanes) for (const pending of [...lane.queue]) this.#settle(pending, new BusError('disconnected'))
   }
 

@@ -101,7 +101,7 @@ export class NatsBucket implements Bucket {
     if (value.length > limit) throw new BusError('too_large')
     const { requestTimeoutMs } = this.#connection.options
     const lines = [`Nats-Msg-Id: ${randomUUID()}`, ...headers]
-    return (await this.#acks.publish(this.#lane, this.#subject(key), lines, value, requestTimeoutMs)).seq
+    return (await this.#acks.publish(this.#lane, this.#subject(key), lines, Buffer.from(value), requestTimeoutMs)).seq
   }
 
   #subject(key: string): string {

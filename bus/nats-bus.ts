@@ -69,6 +69,7 @@ export async function connectNats(options: NatsBusOptions): Promise<Bus> {
 class NatsBus implements Bus {
   readonly kind = 'nats'
   #state: BusState = 'up'
+  #closing: Promise<void> | undefined
   readonly #options: NatsBusOptions
   readonly #data: NatsConnection
   readonly #rpc: NatsConnection
@@ -106,6 +107,10 @@ class NatsBus implements Bus {
   }
 
   async publish(user: string, id: string, data: Uint8Array, options: PublishOptions = {}): Promise<PublishAck> {
+    return this.#publish(user, id, Buffer.from(data), options)
+  }
+
+  async #publish(user: string, id: string, data: Uint8Array, options: PublishOptions): Promise<PublishAck> {
     const token = userToken(user)
     this.#check(data)
     const partition = this.#partition(token)
@@ -121,9 +126,10 @@ class NatsBus implements Bus {
     options: PublishOptions = {},
   ): Promise<PromiseSettledResult<PublishAck>[]> {
     const acks: Promise<PublishAck>[] = []
+    const copy = Buffer.from(data)
     for (const user of users) {
       await this.#acks.room()
-      const ack = this.publish(user, id, data, options)
+      const ack = this.#publish(user, id, copy, options)
       ack.catch(() => {}) // until allSettled looks at it
       acks.push(ack)
     }
@@ -206,7 +212,11 @@ class NatsBus implements Bus {
   }
 
   async close(deadlineMs: number = CLOSE_MS): Promise<void> {
-    if (this.#state === 'closed') return
+    this.#closing ??= this.#close(deadlineMs)
+    await this.#closing
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
     this.#setState('closed')
     const deadline = performance.now() + deadlineMs
     while (this.#acks.inFlight + this.#calls.inFlight > 0 && performance.now() < deadline) await sleep(CLOSE_POLL_MS)
@@ -244,8 +254,7 @@ class NatsBus implements Bus {
     data.onClosed = rpc.onClosed = (error) => {
       if (this.#state === 'closed') return
       this.#options.onError(error ?? new BusError('disconnected', 'NATS closed the connection for good'), 'closed')
-      this.#setState('closed')
-      this.#end().catch((problem) => this.#options.onError(problem, 'closed'))
+      this.close(0).catch((problem) => this.#options.onError(problem, 'closed'))
     }
   }
 

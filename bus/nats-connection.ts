@@ -53,7 +53,7 @@ export class NatsConnection {
   onClosed: (error: Error | undefined) => void = () => {}
   /** Grows with each loss of the connection: whoever waited can see that it was lost meanwhile. */
   generation = 0
-  #connected = true
+  #state: 'up' | 'lost' | 'closed' = 'up'
   #flush: Promise<void> | undefined
   /** Sent without an answer to wait for, and not known to have reached the server. */
   #unflushedBytes = 0
@@ -85,6 +85,8 @@ export class NatsConnection {
     client.closed().then(
       (error) => {
         this.#lost()
+        this.#state = 'closed'
+        this.#wake()
         this.onClosed(error instanceof Error ? error : undefined)
       },
       (error) => options.onError(error, 'closed'),
@@ -93,13 +95,14 @@ export class NatsConnection {
 
   /** Changes only together with `onDown` and `onUp`. While false nothing is sent: the client would silently drop it. */
   get connected(): boolean {
-    return this.#connected
+    return this.#state === 'up'
   }
 
   /** At most once: false when there is no connection, or when too much is on its way already (the client itself has no limit). */
   send(subject: string, data: Uint8Array): boolean {
-    if (!this.#connected || this.#unflushedBytes > UNFLUSHED_LIMIT_BYTES) return false
-    this.client.publish(subject, data)
+    if (this.#state !== 'up' || this.#unflushedBytes > UNFLUSHED_LIMIT_BYTES) return false
+    // A copy: the client writes in a microtask, and the caller may use its buffer again.
+    this.client.publish(subject, Buffer.from(data))
     this.#unflushedBytes += data.length + subject.length
     this.#sinceFlushBytes += data.length + subject.length
     if (this.#sinceFlushBytes > FLUSH_EVERY_BYTES) {
@@ -121,7 +124,7 @@ export class NatsConnection {
     this.#flush ??= new Promise((resolve, reject) => {
       setImmediate(() => {
         this.#flush = undefined
-        if (!this.#connected) reject(new BusError('disconnected'))
+        if (this.#state !== 'up') reject(new BusError('disconnected'))
         else this.client.flush().then(resolve, () => reject(new BusError('disconnected')))
       })
     })
@@ -130,7 +133,8 @@ export class NatsConnection {
 
   /** Resolves when there is a connection. Throws `disconnected` at the deadline. */
   async whenConnected(deadline: number): Promise<void> {
-    if (this.#connected) return
+    if (this.#state === 'up') return
+    if (this.#state === 'closed') throw new BusError('disconnected', 'the bus is closed')
     let wake: () => void = () => {}
     const up = new Promise<void>((resolve) => {
       wake = resolve
@@ -138,6 +142,7 @@ export class NatsConnection {
     })
     try {
       await within(deadline, up, () => new BusError('disconnected'))
+      if (!this.connected) throw new BusError('disconnected')
     } finally {
       this.#waiting.delete(wake)
     }
@@ -150,7 +155,7 @@ export class NatsConnection {
       try {
         return await within(deadline, this.flush(), () => new BusError('disconnected'))
       } catch (error) {
-        if (performance.now() >= deadline) throw error
+        if (this.#state === 'closed' || performance.now() >= deadline) throw error
       }
     }
   }
@@ -159,6 +164,9 @@ export class NatsConnection {
     this.onDown = () => {}
     this.onUp = () => {}
     this.onClosed = () => {}
+    this.#lost()
+    this.#state = 'closed'
+    this.#wake()
     this.inbox.close()
     await this.client.close()
   }
@@ -175,9 +183,9 @@ export class NatsConnection {
 
   #changed(status: Status): void {
     if (status.type === Events.Disconnect) this.#lost()
-    else if (status.type === Events.Reconnect) {
-      this.#connected = true
-      for (const wake of this.#waiting) wake()
+    else if (status.type === Events.Reconnect && this.#state === 'lost') {
+      this.#state = 'up'
+      this.#wake()
       this.onUp()
     } else if (status.type === Events.Error) {
       const context = status.permissionContext
@@ -188,9 +196,13 @@ export class NatsConnection {
     }
   }
 
+  #wake(): void {
+    for (const wake of this.#waiting) wake()
+  }
+
   #lost(): void {
-    if (!this.#connected) return
-    this.#connected = false
+    if (this.#state !== 'up') return
+    this.#state = 'lost'
     this.generation++
     this.#unflushedBytes = 0
     this.#sinceFlushBytes = 0

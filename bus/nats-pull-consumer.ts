@@ -107,6 +107,7 @@ export class PullConsumer {
 
   /** Ends it here and at the server. A batch under way is `broken`. Idempotent. */
   stop(): void {
+    if (this.#subscription.isClosed()) return
     this.#batch?.end('broken')
     this.#connection.lossListeners.delete(this.#onLoss)
     this.#subscription.unsubscribe()

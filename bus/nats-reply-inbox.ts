@@ -88,7 +88,6 @@ export class ReplyInbox {
   }
 
   close(): void {
-    this.connectionLost()
     this.#waiting.clear()
     this.#stopTimer()
     this.#subscription.unsubscribe()

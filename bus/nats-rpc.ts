@@ -32,7 +32,7 @@ export class NatsRpc {
     this.#check(data)
     this.#asking++
     try {
-      return Buffer.from((await this.#connection.inbox.request(subject, data, timeoutMs)).data)
+      return Buffer.from((await this.#connection.inbox.request(subject, Buffer.from(data), timeoutMs)).data)
     } finally {
       this.#asking--
     }
@@ -98,13 +98,13 @@ export class NatsRpc {
         },
       }
       const number = inbox.open(waiting)
-      client.publish(subject, data, { reply: inbox.subject(number) })
+      client.publish(subject, Buffer.from(data), { reply: inbox.subject(number) })
     })
   }
 
   async #answer(reply: string, handler: (data: Uint8Array) => Promise<Uint8Array> | Uint8Array, data: Uint8Array): Promise<void> {
     const answer = await handler(data)
-    if (this.#connection.connected) this.#connection.client.publish(reply, answer)
+    if (this.#connection.connected) this.#connection.client.publish(reply, Buffer.from(answer))
   }
 
   /** Resolves when it is in place at the server. The end is drained: what the server has sent already is still handled. */

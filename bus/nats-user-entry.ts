@@ -240,6 +240,6 @@ export class UserEntry implements Attachment, LightSubscription {
 
   #asked(message: Msg): void {
     const answer = this.sink.asked(Buffer.from(message.data))
-    if (answer !== undefined) message.respond(answer)
+    if (answer !== undefined) message.respond(Buffer.from(answer))
   }
 }
