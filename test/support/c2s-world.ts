@@ -113,7 +113,7 @@ export class World {
   }
 
   /** A gateway that beats. */
-  async gateway(address = `gate-${++this.#names}`): Promise<FakeGateway & { readonly peers: Peers }> {
+  async gateway(address = `gate-${++this.#names}`): Promise<FakeGateway<EmbeddedHandle> & { readonly peers: Peers }> {
     const bus = this.bus()
     const peers = await this.peers('gw', address, bus)
     return Object.assign(new FakeGateway(bus, address), { peers })
@@ -136,6 +136,7 @@ export class World {
 
   /** Time passes in small steps, with everything that follows from it. */
   async pass(ms: number): Promise<void> {
+    await this.settle()
     for (let left = ms; left > 0; left -= 500) {
       this.clock.advance(Math.min(left, 500))
       await this.settle()
@@ -152,4 +153,16 @@ export class World {
     for (const peers of this.#peers) await peers.stop()
     await this.broker.close(0)
   }
+}
+
+/** The same bus with some methods replaced. */
+export function changed(bus: Bus, methods: Partial<Bus>): Bus {
+  return new Proxy(bus, {
+    get(target, name) {
+      const own = methods[name as keyof Bus]
+      if (own !== undefined) return own
+      const value = Reflect.get(target, name, target) as unknown
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
