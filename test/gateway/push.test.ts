@@ -5,7 +5,7 @@ import type { CloseReason } from '../../gateway/close-reason.js'
 import { Cluster } from '../../gateway/cluster.js'
 import { Pusher, type PusherOptions, type PushRequest } from '../../gateway/push.js'
 import { v1 } from '../../proto/messages.js'
-import { FakeGateway } from '../support/fake-gateway.js'
+import { GatewayDouble } from '../support/gateway-double.js'
 
 const NOW = 1_800_000_000_000
 
@@ -18,7 +18,7 @@ interface Setup {
   inbox(user: string): Promise<v1.Envelope[]>
 }
 
-async function setup(t: Test, options: Partial<PusherOptions> & { gateways?: number } = {}): Promise<Setup & { gateways: FakeGateway[] }> {
+async function setup(t: Test, options: Partial<PusherOptions> & { gateways?: number } = {}): Promise<Setup & { gateways: GatewayDouble[] }> {
   const broker = await EmbeddedBroker.open({
     inboxMaxMessages: 100,
     inboxMaxAgeSeconds: 3600,
@@ -31,9 +31,9 @@ async function setup(t: Test, options: Partial<PusherOptions> & { gateways?: num
   })
   t.teardown(() => broker.close())
   const bus = broker.bus()
-  const gateways: FakeGateway[] = []
+  const gateways: GatewayDouble[] = []
   for (let i = 0; i < (options.gateways ?? 0); i++) {
-    gateways.push(await FakeGateway.start(broker.bus(), { address: `g${i}`, name: `node${i}`, since: i }))
+    gateways.push(await GatewayDouble.start(broker.bus(), { address: `g${i}`, name: `node${i}`, since: i }))
   }
   const [self, ...others] = gateways.map(({ peer }) => peer)
   const counted: string[] = []
