@@ -18,7 +18,10 @@ interface Setup {
   inbox(user: string): Promise<v1.Envelope[]>
 }
 
-async function setup(t: Test, options: Partial<PusherOptions> & { gateways?: number } = {}): Promise<Setup & { gateways: GatewayDouble[] }> {
+async function setup(
+  t: Test,
+  options: Partial<PusherOptions> & { gateways?: number } = {},
+): Promise<Setup & { gateways: GatewayDouble[] }> {
   const broker = await EmbeddedBroker.open({
     inboxMaxMessages: 100,
     inboxMaxAgeSeconds: 3600,
@@ -29,7 +32,7 @@ async function setup(t: Test, options: Partial<PusherOptions> & { gateways?: num
     dataDir: undefined,
     onError: (error, what) => t.fail(`${what}: ${error}`),
   })
-  t.teardown(() => broker.close())
+  t.teardown(() => broker.close(0))
   const bus = broker.bus()
   const gateways: GatewayDouble[] = []
   for (let i = 0; i < (options.gateways ?? 0); i++) {
@@ -57,6 +60,11 @@ async function setup(t: Test, options: Partial<PusherOptions> & { gateways?: num
     push: (request) => pusher.push(request),
     inbox: async (user) => (await bus.read(user, 0, 100)).messages.map(({ data }) => v1.Envelope.decode(data)),
   }
+}
+
+/** What the bus took has been handed to everybody attached. */
+function delivered(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function data(envelope: v1.Envelope | undefined): unknown {
@@ -136,7 +144,7 @@ t.test('ephemeral goes to who is there, and is not stored', async (t) => {
   await gateways[0]?.hold('alice', [{ session: 's' }])
   t.match(await push({ to: { user: 'alice' }, data: 'now', ephemeral: true }), { accepted: 1 })
   t.match(await push({ to: { users: ['alice', 'bob'] }, data: 'now', ephemeral: true }), { accepted: 2 })
-  await gateways[0]?.hold('nobody', [])
+  await delivered()
   t.equal(gateways[0]?.received.get('alice')?.ephemeral.length, 2)
   t.same(await inbox('alice'), [])
 })
@@ -191,6 +199,7 @@ t.test('all: every user with a session, on every node, once', async (t) => {
   await two?.hold('bob', [{ session: 'b2' }])
   t.match(await push({ to: { all: true }, data: 'hi' }), { accepted: 2 }, 'bob, who is on two nodes, counts once')
   t.same((await inbox('bob')).map(data), ['hi'])
+  await delivered()
   t.equal(two?.received.get('bob')?.durable.length, 1)
   t.match(await push({ to: { all: true }, data: 'hi', ephemeral: true }), { accepted: 3 })
   t.equal(one?.received.get('bob')?.ephemeral.length, 1, 'each session once')
