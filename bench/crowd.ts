@@ -43,6 +43,10 @@ export class Crowd {
     return crowd
   }
 
+  get pid(): number {
+    return this.#child.pid
+  }
+
   watch(): void {
     this.#child.tell({ kind: 'watch' })
   }

@@ -15,7 +15,9 @@ export interface IdleRow {
   /** Of the process that holds the sessions, garbage collected: the growth from before to after, for each session. */
   readonly rssBytesPerSession: number
   readonly pssBytesPerSession: number
-  /** The same as it was before collecting: what the operating system sees on the way. */
+  /** Of it, what the JavaScript engine knows of: heap and buffers. The rest is the runtime's and the allocator's. */
+  readonly liveBytesPerSession: number
+  /** RSS as it was before collecting: what the operating system sees on the way. */
   readonly uncollectedRssBytesPerSession: number
   readonly rssBytesBefore: number
   readonly rssBytesAfter: number
@@ -27,8 +29,8 @@ export interface IdleRow {
   readonly invalid: readonly string[]
 }
 
-/** Enough to have the code compiled and the heap grown to what it needs anyway. */
-const WARM_UP_SESSIONS = 500
+/** Enough to have been everywhere once; what they leave behind as garbage should not be enough to make the others look small. */
+const WARM_UP_SESSIONS = 100
 const SETTLE_MS = 3000
 const IDLE_MS = 5000
 
@@ -46,7 +48,7 @@ export async function measureIdle(
     const warmUp = await Crowd.open({ ...crowd, users: WARM_UP_SESSIONS, firstUser: options.sessions }, progress)
     crowds.push(warmUp)
     await pause(SETTLE_MS)
-    topology.collectGarbage()
+    const liveBefore = await topology.collectGarbage()
     await pause(SETTLE_MS)
     const before = readAll(topology.measured)
     const opened = await Crowd.open({ ...crowd, users: options.sessions, firstUser: 0 }, progress)
@@ -57,7 +59,7 @@ export async function measureIdle(
     await pause(IDLE_MS)
     const cpuUs = cpuUsOf(topology.server.pid) - cpuBeforeUs
     const uncollected = memoryOf(topology.server.pid)
-    topology.collectGarbage()
+    const liveAfter = await topology.collectGarbage()
     await pause(SETTLE_MS)
     const after = readAll(topology.measured)
     const { open, lost } = await opened.figures()
@@ -74,6 +76,7 @@ export async function measureIdle(
       sessions: options.sessions,
       rssBytesPerSession: perSession(last.rssBytes - first.rssBytes),
       pssBytesPerSession: perSession(last.pssBytes - first.pssBytes),
+      liveBytesPerSession: perSession(liveAfter.liveBytes - liveBefore.liveBytes),
       uncollectedRssBytesPerSession: perSession(uncollected.rssBytes - first.rssBytes),
       rssBytesBefore: first.rssBytes,
       rssBytesAfter: last.rssBytes,

@@ -12,6 +12,10 @@ import { measureUnicast, type UnicastRow } from './unicast.js'
 
 /** Runs it to its end; the exit code: 0, 1 when a row is invalid, 2 when the arguments are. */
 export async function runBench(args: readonly string[]): Promise<number> {
+  if (args.length === 0 || args[0] === 'help' || args.includes('--help')) {
+    process.stdout.write(USAGE)
+    return 0
+  }
   let options: BenchOptions
   try {
     options = parseOptions(args)

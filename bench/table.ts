@@ -9,7 +9,8 @@ export function idleLine(row: IdleRow): string {
   const figures = [
     `${kb(row.rssBytesPerSession)} RSS`,
     `${kb(row.pssBytesPerSession)} PSS`,
-    `${kb(row.uncollectedRssBytesPerSession)} before collecting`,
+    `${kb(row.liveBytesPerSession)} heap and buffers`,
+    `${kb(row.uncollectedRssBytesPerSession)} RSS before collecting`,
     `${row.cpuUsPerSessionSecond.toFixed(1)} µs CPU a second`,
     ...others,
   ]
@@ -24,7 +25,7 @@ export function unicastLine(row: UnicastRow): string {
     `${row.deliveredPerSecond} delivered/s`,
     `${row.cpuUsPerMessage.toFixed(1)} µs CPU a message (${row.perCoreSecond}/s a core)`,
     `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}`,
-    `cores busy: ${busy.join(', ')}`,
+    `limited by ${row.limitedBy}; cores busy: ${busy.join(', ')}`,
   ]
   return `${label(row)} unicast, ${row.phase}: ${figures.join('; ')}${verdict(row)}`
 }

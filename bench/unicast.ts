@@ -1,6 +1,7 @@
 // Messages to users at random, published straight to NATS: the most that is delivered, the server's CPU for each, and the latency
 // at a fixed rate.
 
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Child } from './child.js'
@@ -26,6 +27,8 @@ export interface UnicastRow {
   readonly cpuUsPerMessage: number
   /** What one core of the gateway would deliver at that price. */
   readonly perCoreSecond: number
+  /** What had no time to spare: then the figure is a lower bound for all the others. `pace`: nothing, the rate or window did. */
+  readonly limitedBy: LimitedBy
   /** Cores that each process kept busy. */
   readonly cores: Readonly<Record<string, number>>
   readonly latencyUs: LatencyUs
@@ -33,6 +36,8 @@ export interface UnicastRow {
   readonly publisher: Load
   readonly invalid: readonly string[]
 }
+
+type LimitedBy = 'gateway' | 'generator' | 'publisher' | 'nats-server' | 'machine' | 'pace'
 
 const WARM_UP_SECONDS = 3
 const DRAIN_TIMEOUT_MS = 15_000
@@ -64,7 +69,12 @@ export async function measureUnicast(
     }
     publisher = new Child('publisher', join(root, 'bench', 'publisher.js'), [JSON.stringify(setup)], () => undefined)
     await publisher.next('ready', 10_000)
-    const run = new Run({ options, engine, transport, measured: topology.measured, crowd, publisher, progress })
+    const measured = [
+      ...topology.measured,
+      { name: 'generator' as const, pid: crowd.pid },
+      { name: 'publisher' as const, pid: publisher.pid },
+    ]
+    const run = new Run({ options, engine, transport, measured, crowd, publisher, progress })
     await run.publish(undefined, WARM_UP_SECONDS)
     return [await run.row('maximum', undefined), await run.row('latency', options.rate)]
   } finally {
@@ -86,7 +96,7 @@ interface Parts {
   readonly options: BenchOptions
   readonly engine: 'node' | 'uws'
   readonly transport: TransportName
-  readonly measured: readonly Measured[]
+  readonly measured: readonly { readonly name: Measured['name'] | 'generator' | 'publisher'; readonly pid: number }[]
   readonly crowd: Crowd
   readonly publisher: Publisher
   readonly progress: Progress
@@ -139,9 +149,9 @@ class Run {
     const figures = await crowd.figures()
 
     const delivered = figures.counts.received - receivedBefore
-    const gatewayCpuUs = cpuUs.at(-1) ?? 0
     const cores = Object.fromEntries(measured.map(({ name }, index) => [name, (cpuUs[index] ?? 0) / (published.seconds * 1_000_000)]))
-    const cpuUsPerMessage = gatewayCpuUs / delivered
+    const cpuUsPerMessage = ((cores.gateway ?? 0) * published.seconds * 1_000_000) / delivered
+    const limitedBy = bottleneck(cores, figures.load, published.load)
     return {
       engine,
       transport,
@@ -153,15 +163,16 @@ class Run {
       deliveredPerSecond: Math.round(delivered / published.seconds),
       cpuUsPerMessage,
       perCoreSecond: Math.round(1_000_000 / cpuUsPerMessage),
+      limitedBy,
       cores,
       latencyUs: figures.latency,
       generator: figures.load,
       publisher: published.load,
-      invalid: this.#faults(published, figures, cores.gateway ?? 0),
+      invalid: this.#faults(published, figures, limitedBy),
     }
   }
 
-  #faults({ total, refused, load }: Published, { counts, lost, load: generatorLoad }: GeneratorFigures, gatewayCores: number): string[] {
+  #faults({ total, refused }: Published, { counts, lost }: GeneratorFigures, limitedBy: LimitedBy): string[] {
     const faults: string[] = []
     const { received, missing, repeated } = counts
     if (received !== total || missing > 0 || repeated > 0) {
@@ -171,8 +182,19 @@ class Run {
     const ended = Object.values(lost).reduce((sum, count) => sum + count, 0)
     if (ended > this.#ended) faults.push(`sessions ended: ${JSON.stringify(lost)}`)
     this.#ended = ended
-    if (gatewayCores < SATURATED && generatorLoad.utilization > SATURATED) faults.push('the generator was the bottleneck')
-    if (gatewayCores < SATURATED && load.utilization > SATURATED) faults.push('the publisher was the bottleneck')
+    if (limitedBy === 'generator' || limitedBy === 'publisher') faults.push(`the ${limitedBy} was the bottleneck`)
     return faults
   }
+}
+
+function bottleneck(cores: Readonly<Record<string, number>>, generator: Load, publisher: Load): LimitedBy {
+  const busy = (name: string) => cores[name] ?? 0
+  if (busy('gateway') > SATURATED) return 'gateway'
+  if (busy('generator') > SATURATED) return 'generator'
+  if (busy('publisher') > SATURATED) return 'publisher'
+  // Waiting for a core looks like work in an event loop's own figures, so the machine comes before them.
+  if (Object.values(cores).reduce((sum, one) => sum + one, 0) > SATURATED * availableParallelism()) return 'machine'
+  if (generator.utilization > SATURATED) return 'generator'
+  if (publisher.utilization > SATURATED) return 'publisher'
+  return busy('nats-server') > SATURATED ? 'nats-server' : 'pace'
 }
