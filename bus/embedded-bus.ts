@@ -1,0 +1,122 @@
+// The bus in process: one broker, any number of Bus handles on it, with the meaning that NATS has.
+
+import type { Bus, Unsubscribe } from './bus.js'
+import { type Clock, systemClock } from './clock.js'
+import { CommitQueue } from './commit-queue.js'
+import { DuplicateWindow } from './duplicate-window.js'
+import { Exchange } from './embedded-exchange.js'
+import { type EmbeddedCore, EmbeddedHandle } from './embedded-handle.js'
+import { Inboxes } from './embedded-inbox.js'
+import { type EmbeddedFaults, Live } from './embedded-live.js'
+import { EmbeddedStore } from './embedded-store.js'
+import { TurnQueue } from './turn-queue.js'
+
+export interface EmbeddedBusOptions {
+  /** Kept for each user. */
+  readonly inboxMaxMessages: number
+  readonly inboxMaxAgeSeconds: number
+  /** Of a message in an inbox and of a push. */
+  readonly maxMessageBytes: number
+  readonly duplicateWindowSeconds: number
+  readonly requestTimeoutMs: number
+  /** Publishes, requests and writes of one Bus that wait for their answer. */
+  readonly maxInFlight: number
+  /** Where everything durable is kept; undefined: nothing survives the process. */
+  readonly dataDir: string | undefined
+  /** Something that is nobody's answer went wrong: a sink or handler threw, a file was repaired. */
+  readonly onError: (error: unknown, what: string) => void
+  /** All inboxes together; beyond it the oldest messages go first. Default 1 GiB. */
+  readonly maxStoreBytes?: number
+  readonly clock?: Clock
+  /** For tests. */
+  readonly faults?: EmbeddedFaults
+  /** For tests: as Math.random; chooses among servers of a queue. */
+  readonly random?: () => number
+}
+
+const STORE_LIMIT_BYTES = 1024 * 1024 * 1024
+const SWEEP_MS = 1000
+
+/** One store and exchange. Several buses on one broker are to each other what several processes on one NATS are. */
+export class EmbeddedBroker {
+  readonly #core: EmbeddedCore
+  readonly #commits: CommitQueue
+  readonly #stopSweep: Unsubscribe
+  readonly #buses = new Set<EmbeddedHandle>()
+
+  private constructor(options: EmbeddedBusOptions) {
+    const { onError, clock = systemClock } = options
+    const turns = new TurnQueue(onError)
+    const inboxes = new Inboxes({
+      maxMessages: options.inboxMaxMessages,
+      maxAgeMs: options.inboxMaxAgeSeconds * 1000,
+      maxTotalBytes: options.maxStoreBytes ?? STORE_LIMIT_BYTES,
+    })
+    const live = new Live(inboxes, turns, clock, options.faults, onError)
+    let deliverFirst = false
+    const onCommitted = () => {
+      // Both orders of acknowledgement and delivery happen, so that nobody comes to rely on one.
+      deliverFirst = !deliverFirst
+      if (deliverFirst) turns.run()
+    }
+    this.#commits = new CommitQueue(undefined, onCommitted, onError)
+    const store = new EmbeddedStore({
+      inboxes,
+      duplicates: new DuplicateWindow(options.duplicateWindowSeconds * 1000),
+      commits: this.#commits,
+      turns,
+      clock,
+      onStored: (user, seq, data) => live.stored(user, seq, data),
+    })
+    this.#core = {
+      store,
+      inboxes,
+      live,
+      exchange: new Exchange(options.random ?? Math.random),
+      turns,
+      clock,
+      durable: options.dataDir !== undefined,
+      maxMessageBytes: options.maxMessageBytes,
+      maxInFlight: options.maxInFlight,
+      requestTimeoutMs: options.requestTimeoutMs,
+      onError,
+    }
+    this.#stopSweep = clock.every(SWEEP_MS, () => store.expire())
+  }
+
+  static async open(options: EmbeddedBusOptions): Promise<EmbeddedBroker> {
+    if (options.dataDir !== undefined) throw new Error('the embedded bus keeps nothing over a restart')
+    return new EmbeddedBroker(options)
+  }
+
+  /** Another Bus on this broker. Closing it leaves the broker and the others alone; `onClosed` is part of it. */
+  bus(onClosed?: () => Promise<void>): EmbeddedHandle {
+    const bus: EmbeddedHandle = new EmbeddedHandle(this.#core, async () => {
+      this.#buses.delete(bus)
+      await onClosed?.()
+    })
+    this.#buses.add(bus)
+    return bus
+  }
+
+  /** For tests: the store of inboxes is lost and made anew. */
+  reset(): Promise<void> {
+    return this.#core.store.reset(() => {
+      this.#core.turns.run()
+      this.#core.live.reset()
+    })
+  }
+
+  /** Closes every Bus (see `Bus.close`), then the store. */
+  async close(deadlineMs?: number): Promise<void> {
+    await Promise.all([...this.#buses].map((bus) => bus.close(deadlineMs)))
+    await this.#commits.settled()
+    this.#stopSweep()
+  }
+}
+
+/** A broker for one Bus: closing it closes all. */
+export async function openEmbedded(options: EmbeddedBusOptions): Promise<Bus> {
+  const broker = await EmbeddedBroker.open(options)
+  return broker.bus(() => broker.close())
+}

@@ -1,0 +1,419 @@
+// One Bus on an embedded broker: checks, copies at the boundary, limits, and what ends when it closes.
+
+import {
+  type AskOptions,
+  type Attachment,
+  type Bucket,
+  type BucketOptions,
+  type Bus,
+  BusError,
+  type BusState,
+  type BusStats,
+  type Follower,
+  type InboxPage,
+  type PublishAck,
+  type PublishOptions,
+  type RequestOptions,
+  type Unsubscribe,
+  type UserSink,
+} from './bus.js'
+import type { Clock } from './clock.js'
+import { checkAddress, type Exchange } from './embedded-exchange.js'
+import type { Inboxes } from './embedded-inbox.js'
+import type { Live, LiveOwner } from './embedded-live.js'
+import type { EmbeddedStore } from './embedded-store.js'
+import type { TurnQueue } from './turn-queue.js'
+import { isUserId } from './user-token.js'
+
+/** Of requests, answers, signals, pushes and values; what nats-server takes by default. */
+const PAYLOAD_LIMIT_BYTES = 1024 * 1024
+/** Pushes and signals of one Bus that wait for their turn. */
+const QUEUED_LIMIT_BYTES = 64 * 1024 * 1024
+const ID_LIMIT_LENGTH = 1024
+const CLOSE_DEADLINE_MS = 5000
+
+/** What all handles of a broker share. */
+export interface EmbeddedCore {
+  readonly store: EmbeddedStore
+  readonly inboxes: Inboxes
+  readonly live: Live
+  readonly exchange: Exchange
+  readonly turns: TurnQueue
+  readonly clock: Clock
+  /** Acknowledgements wait for a disk: calls need a timer. */
+  readonly durable: boolean
+  readonly maxMessageBytes: number
+  readonly maxInFlight: number
+  readonly requestTimeoutMs: number
+  readonly onError: (error: unknown, what: string) => void
+}
+
+export class EmbeddedHandle implements Bus {
+  readonly kind = 'embedded'
+  readonly #core: EmbeddedCore
+  readonly #release: () => Promise<void>
+  readonly #owner: LiveOwner = { reachable: true, attached: 0, gaps: 0, healed: 0, duplicatesDropped: 0 }
+  #state: BusState = 'up'
+  readonly #stateHandlers = new Set<(state: BusState) => void>()
+  /** Ends of what is registered here, to be called when this Bus closes. */
+  readonly #servers = new Set<Unsubscribe>()
+  readonly #listeners = new Set<Unsubscribe>()
+  /** Calls in flight: how each is made to fail. */
+  readonly #calls = new Set<(error: BusError) => void>()
+  /** Publishes that wait for the bus to come back; in flight too. */
+  #whenUp: (() => void)[] = []
+  /** Lanes of `publishMany` that wait for a place among the calls in flight. */
+  readonly #lanes: (() => void)[] = []
+  /** Requests being answered here. */
+  #handling = 0
+  #queuedBytes = 0
+  #onQuiet: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  /** `release` is called once, when this Bus has closed. */
+  constructor(core: EmbeddedCore, release: () => Promise<void>) {
+    this.#core = core
+    this.#release = release
+  }
+
+  get state(): BusState {
+    return this.#state
+  }
+
+  async publish(user: string, id: string, data: Uint8Array, options?: PublishOptions): Promise<PublishAck> {
+    return this.#publish(user, id, copy(data), options)
+  }
+
+  async publishMany(
+    users: readonly string[],
+    id: string,
+    data: Uint8Array,
+    options?: PublishOptions,
+  ): Promise<PromiseSettledResult<PublishAck>[]> {
+    const results: PromiseSettledResult<PublishAck>[] = []
+    const owned = copy(data)
+    let next = 0
+    const lane = async () => {
+      for (let at = next++; at < users.length; at = next++) {
+        while (this.#calls.size >= this.#core.maxInFlight && this.#state !== 'closed') {
+          await new Promise<void>((resolve) => this.#lanes.push(resolve))
+        }
+        const [result] = await Promise.allSettled([this.#publish(users[at] ?? '', id, owned, options)])
+        results[at] = result
+      }
+      this.#lanes.shift()?.()
+    }
+    await Promise.all(Array.from({ length: Math.min(users.length, this.#core.maxInFlight) }, lane))
+    return results
+  }
+
+  push(user: string, data: Uint8Array): boolean {
+    checkUser(user)
+    if (data.length > this.#core.maxMessageBytes) return false
+    return this.#queue(data, (owned) => this.#core.live.ephemeral(user, owned))
+  }
+
+  async attach(user: string, sink: UserSink): Promise<Attachment> {
+    checkUser(user)
+    this.#checkUp()
+    const { live, store } = this.#core
+    const attachment = live.attach(this.#owner, user, sink, store.epoch)
+    if (attachment === undefined) throw new BusError('rejected', 'this bus is attached to the user already')
+    return attachment
+  }
+
+  async read(user: string, after: number, limit: number): Promise<InboxPage> {
+    return this.#inboxesFor(user).read(user, after, limit)
+  }
+
+  async readBefore(user: string, before: number, limit: number): Promise<InboxPage> {
+    return this.#inboxesFor(user).readBefore(user, before, limit)
+  }
+
+  async epoch(user: string): Promise<string> {
+    checkUser(user)
+    this.#checkUp()
+    return this.#core.store.epoch
+  }
+
+  /** Sinks answer at once, so nothing has to be waited for: `timeoutMs` and `collectMs` have no effect here. */
+  async ask(user: string, data: Uint8Array, options?: AskOptions): Promise<Uint8Array[] | 'offline' | 'unknown'> {
+    checkUser(user)
+    checkPayload(data)
+    this.#checkUp()
+    const owned = copy(data)
+    return this.#call(undefined, (resolve) => {
+      this.#core.turns.add(() => {
+        const answers = this.#core.live.ask(user, owned)
+        if (answers === undefined) resolve('offline')
+        else resolve(answers.length === 0 ? 'unknown' : answers.slice(0, options?.expect).map(copy))
+      })
+    })
+  }
+
+  async request(address: string, data: Uint8Array, options?: RequestOptions): Promise<Uint8Array> {
+    checkAddress(address)
+    checkPayload(data)
+    this.#checkUp()
+    const servers = this.#core.exchange.serversOf(address)
+    if (servers.length === 0) throw new BusError('no_responders', `nobody serves ${address}`)
+    const owned = copy(data)
+    return this.#call(options?.timeoutMs ?? this.#core.requestTimeoutMs, (resolve) => {
+      const answer = (reply: Uint8Array) => {
+        if (this.#owner.reachable) resolve(reply)
+      }
+      for (const serve of servers) this.#core.turns.add(() => serve(owned, answer))
+    })
+  }
+
+  async serve(address: string, handler: (data: Uint8Array) => Promise<Uint8Array> | Uint8Array, queue?: string): Promise<Unsubscribe> {
+    this.#checkUp()
+    const end = this.#core.exchange.serve(address, {
+      queue,
+      reachable: () => this.#owner.reachable,
+      serve: (data, answer) => {
+        if (this.#owner.reachable) void this.#handle(handler, data, answer)
+      },
+    })
+    return entered(this.#servers, end)
+  }
+
+  signal(topic: string, data: Uint8Array): void {
+    checkAddress(topic)
+    checkPayload(data)
+    this.#queue(data, (owned) => {
+      for (const listen of this.#core.exchange.listenersOf(topic)) listen(owned, topic)
+    })
+  }
+
+  async onSignal(topic: string, handler: (data: Uint8Array, topic: string) => void): Promise<Unsubscribe> {
+    this.#checkUp()
+    const end = this.#core.exchange.listen(topic, (data, full) => {
+      if (!this.#owner.reachable) return
+      this.#guard(() => handler(data, full), 'signal handler')
+    })
+    return entered(this.#listeners, end)
+  }
+
+  async bucket(name: string, options?: BucketOptions): Promise<Bucket> {
+    this.#checkUp()
+    const bucket = await this.#core.store.bucket(name, (options?.ttlSeconds ?? 0) * 1000)
+    const write = async (key: string, value: Uint8Array | undefined, expected: number | undefined) => {
+      if (value !== undefined) checkPayload(value)
+      this.#checkUp()
+      return this.#call<number | undefined>(this.#writeTimeoutMs(), (resolve, reject) => {
+        bucket.write(key, value === undefined ? undefined : copy(value), expected).then(resolve, reject)
+      })
+    }
+    return {
+      get: async (key) => {
+        this.#checkUp()
+        const entry = bucket.get(key)
+        return entry && { value: entry.value, revision: entry.revision }
+      },
+      put: async (key, value) => (await write(key, value, undefined)) ?? 0,
+      create: (key, value) => write(key, value, 0),
+      update: (key, value, revision) => write(key, value, revision),
+      delete: async (key) => {
+        await write(key, undefined, undefined)
+      },
+      follow: async (onChange) => {
+        this.#checkUp()
+        const guarded = (key: string, value: Uint8Array | undefined) => this.#guard(() => onChange(key, value), 'bucket follower')
+        const follower = await bucket.follow(guarded, () => this.#owner.reachable)
+        const stop = entered(this.#listeners, () => follower.stop())
+        return { caughtUp: () => this.#caughtUp(follower), stop }
+      },
+    }
+  }
+
+  onState(handler: (state: BusState) => void): Unsubscribe {
+    this.#stateHandlers.add(handler)
+    return () => this.#stateHandlers.delete(handler)
+  }
+
+  stats(): BusStats {
+    const { attached, gaps, healed, duplicatesDropped } = this.#owner
+    return { attached, gaps, healed, duplicatesDropped, inFlight: this.#calls.size }
+  }
+
+  close(deadlineMs = CLOSE_DEADLINE_MS): Promise<void> {
+    this.#closing ??= this.#close(deadlineMs)
+    return this.#closing
+  }
+
+  /** For tests: the connection to the broker is gone until `restore`; what is missed meanwhile is made up for then. */
+  cut(): void {
+    if (this.#state !== 'up') return
+    this.#owner.reachable = false
+    this.#enter('down')
+  }
+
+  restore(): void {
+    if (this.#state !== 'down') return
+    this.#owner.reachable = true
+    this.#enter('up')
+    for (const run of this.#whenUp.splice(0)) run()
+    this.#core.live.heal(this.#owner)
+    for (const bucket of this.#core.store.buckets) bucket.heal()
+  }
+
+  /** For tests: gone at once, as if the process had died. Requests it was handling are never answered. */
+  crash(): Promise<void> {
+    this.#closing ??= Promise.resolve(this.#end())
+    return this.#closing
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    for (const end of this.#servers) end()
+    if (this.#state === 'up' && !this.#quiet) {
+      await new Promise<void>((resolve) => {
+        const stop = this.#core.clock.after(deadlineMs, resolve)
+        this.#onQuiet = () => {
+          stop()
+          resolve()
+        }
+      })
+    }
+    this.#end()
+    await this.#release()
+  }
+
+  #end(): void {
+    this.#owner.reachable = false
+    for (const end of [...this.#servers, ...this.#listeners]) end()
+    this.#core.live.detachAll(this.#owner)
+    for (const fail of [...this.#calls]) fail(new BusError('disconnected', 'the bus was closed'))
+    this.#whenUp = []
+    this.#enter('closed')
+    for (const go of this.#lanes.splice(0)) go()
+    this.#stateHandlers.clear()
+  }
+
+  #enter(state: BusState): void {
+    this.#state = state
+    for (const handler of this.#stateHandlers) this.#guard(() => handler(state), 'state handler')
+  }
+
+  get #quiet(): boolean {
+    return this.#calls.size === 0 && this.#handling === 0
+  }
+
+  /** `owned` belongs to the store from here on. */
+  async #publish(user: string, id: string, owned: Uint8Array, options: PublishOptions | undefined): Promise<PublishAck> {
+    checkUser(user)
+    if (id.length > ID_LIMIT_LENGTH) throw new BusError('rejected', `a message id has at most ${ID_LIMIT_LENGTH} characters`)
+    if (owned.length > this.#core.maxMessageBytes)
+      throw new BusError('too_large', `a message has at most ${this.#core.maxMessageBytes} bytes`)
+    if (this.#state === 'closed') throw new BusError('disconnected')
+    return this.#call<PublishAck>(this.#writeTimeoutMs(options?.timeoutMs), (resolve, reject) => {
+      const go = () => this.#core.store.publish(user, id, owned).then(resolve, reject)
+      if (this.#state === 'up') go()
+      else this.#whenUp.push(go)
+    })
+  }
+
+  /** In memory a write takes effect in the next turn: no timer. */
+  #writeTimeoutMs(timeoutMs = this.#core.requestTimeoutMs): number | undefined {
+    return this.#core.durable || this.#state !== 'up' ? timeoutMs : undefined
+  }
+
+  async #handle(
+    handler: (data: Uint8Array) => Promise<Uint8Array> | Uint8Array,
+    data: Uint8Array,
+    answer: (data: Uint8Array) => void,
+  ): Promise<void> {
+    this.#handling++
+    try {
+      const reply = await handler(data)
+      checkPayload(reply)
+      if (this.#owner.reachable) answer(copy(reply))
+    } catch (error) {
+      this.#core.onError(error, 'request handler')
+    } finally {
+      this.#handling--
+      if (this.#quiet) this.#onQuiet?.()
+    }
+  }
+
+  async #caughtUp(follower: Follower): Promise<void> {
+    this.#checkUp()
+    await follower.caughtUp()
+  }
+
+  /** A call in flight: settles once, by `start`, by the timeout or by the end of this Bus. */
+  #call<T>(timeoutMs: number | undefined, start: (resolve: (value: T) => void, reject: (error: BusError) => void) => void): Promise<T> {
+    if (this.#calls.size >= this.#core.maxInFlight) return Promise.reject(new BusError('overloaded', 'too many calls in flight'))
+    return new Promise((resolve, reject) => {
+      const leave = (): boolean => {
+        if (!this.#calls.delete(fail)) return false
+        stop?.()
+        this.#lanes.shift()?.()
+        if (this.#quiet) this.#onQuiet?.()
+        return true
+      }
+      const fail = (error: BusError) => {
+        if (leave()) reject(error)
+      }
+      this.#calls.add(fail)
+      const stop = timeoutMs === undefined ? undefined : this.#core.clock.after(timeoutMs, () => fail(new BusError('timeout')))
+      start((value) => {
+        if (leave()) resolve(value)
+      }, fail)
+    })
+  }
+
+  /** False: not sent. */
+  #queue(data: Uint8Array, deliver: (owned: Uint8Array) => void): boolean {
+    if (this.#state !== 'up' || this.#queuedBytes + data.length > QUEUED_LIMIT_BYTES) return false
+    const owned = copy(data)
+    const bytes = owned.length + 100
+    this.#queuedBytes += bytes
+    this.#core.turns.add(() => {
+      this.#queuedBytes -= bytes
+      deliver(owned)
+    })
+    return true
+  }
+
+  #inboxesFor(user: string): Inboxes {
+    checkUser(user)
+    this.#checkUp()
+    this.#core.inboxes.expire(this.#core.clock.now())
+    return this.#core.inboxes
+  }
+
+  #checkUp(): void {
+    if (this.#state !== 'up') throw new BusError('disconnected', `the bus is ${this.#state}`)
+  }
+
+  #guard(call: () => void, what: string): void {
+    try {
+      call()
+    } catch (error) {
+      this.#core.onError(error, what)
+    }
+  }
+}
+
+/** The one copy at the boundary; readers share it. */
+function copy(data: Uint8Array): Uint8Array {
+  return new Uint8Array(data)
+}
+
+function checkUser(user: string): void {
+  if (!isUserId(user)) throw new BusError('bad_user', 'a user id has 1 to 256 bytes of UTF-8 and no control characters')
+}
+
+function checkPayload(data: Uint8Array): void {
+  if (data.length > PAYLOAD_LIMIT_BYTES) throw new BusError('too_large', `at most ${PAYLOAD_LIMIT_BYTES} bytes`)
+}
+
+/** Keeps the end of a registration for the case that the bus ends first. */
+function entered(ends: Set<Unsubscribe>, end: Unsubscribe): Unsubscribe {
+  ends.add(end)
+  return () => {
+    ends.delete(end)
+    end()
+  }
+}
