@@ -27,7 +27,9 @@ export class GatewayDouble {
 
   /** The user has these sessions here. */
   async hold(user: string, sessions: v1.SessionInfo.$Properties[]): Promise<void> {
+    const known = this.#sessions.has(user)
     this.#sessions.set(user, sessions)
+    if (known) return
     const log = { durable: [] as v1.Envelope[], ephemeral: [] as v1.Envelope[], controls: [] as v1.Control.$Properties[] }
     this.received.set(user, log)
     const sink: UserSink = {
