@@ -64,6 +64,7 @@ export class WebSocketLink implements Link {
   }
 
   #leave(code: number, reason: string): void {
+    if (this.#phase === 'ended') return
     this.#phase = 'ended'
     this.#watch.stop()
     this.#socket?.close(code, reason)

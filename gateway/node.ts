@@ -2,7 +2,7 @@
 
 import type { Bus, Unsubscribe } from '../bus/bus.js'
 import type { Peers } from '../bus/peers.js'
-import { v1 } from '../proto/messages.js'
+import type { v1 } from '../proto/messages.js'
 import type { Authenticator } from './auth/authenticator.js'
 import type { Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
@@ -45,6 +45,7 @@ export class GatewayNode {
   readonly #unsubscribe: Unsubscribe
   readonly #goodbyes = new Set<Promise<void>>()
   #leaving: CloseReason | undefined = undefined
+  #stopped = false
 
   static async create(options: NodeOptions): Promise<GatewayNode> {
     const { bus, config } = options
@@ -133,8 +134,10 @@ export class GatewayNode {
     while (this.hub.sessions.size > 0 && Date.now() < patienceMs) await sleep(DRAIN_STEP_MS)
   }
 
-  /** Ends what is left, and says so to the c2s workers. */
+  /** Ends what is left, and says so to the c2s workers. Idempotent. */
   async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
     this.#leaving ??= { code: 'draining', reason: 'this node is going away', retryAfterMs: RETURN_MS.most }
     this.#unsubscribe()
     for (const session of [...this.hub.sessions.values()]) session.close(this.#leaving)
@@ -167,7 +170,8 @@ export class GatewayNode {
         counters.written(batch.length, 0)
       },
       acknowledged: (session, inbox, publishedAtMs) => {
-        if (publishedAtMs > 0 && session.transport !== undefined) metrics.transport(session.transport).acknowledged((Date.now() - publishedAtMs) / 1000)
+        if (publishedAtMs > 0 && session.transport !== undefined)
+          metrics.transport(session.transport).acknowledged((Date.now() - publishedAtMs) / 1000)
         const entry = this.hub.users.get(session.owner.user)
         if (entry !== undefined) this.#positions.record(entry.user, session.device, { epoch: entry.epoch, inbox })
       },

@@ -1,7 +1,7 @@
 // GET /ws: one frame a message, both ways; JSON text or, under `holdwire.v1+proto`, protobuf.
 
 import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
-import { type CloseReason, REASONS, problemJson } from '../gateway/close-reason.js'
+import { type CloseReason, problemJson, REASONS } from '../gateway/close-reason.js'
 import type { Entrance } from '../gateway/door.js'
 import { Outbound } from '../gateway/outbound.js'
 import type { Session } from '../gateway/session.js'
@@ -59,7 +59,10 @@ export function openSocket(gateway: Gateway, visit: Visit, upgrade: Upgrade): vo
         const carrier = new SocketCarrier(gateway, session, dialect ?? JSON_DIALECT, seen, greeting)
         if (upgrade.gone) return
         upgrade.accept(carrier, dialect?.protocol ?? '')
-      } else refuse(visit, upgrade, entrance.reason, dialect?.protocol ?? '')
+      } else {
+        gateway.refused('websocket', entrance.reason)
+        refuse(visit, upgrade, entrance.reason, dialect?.protocol ?? '')
+      }
     })
     .catch((error) => {
       gateway.onError(error, 'opening a WebSocket')
@@ -219,6 +222,12 @@ const REASON_LIMIT_BYTES = 123
 
 function closeWith(socket: MessageSocket, reason: CloseReason): void {
   const bytes = Buffer.from(reason.reason)
-  const text = bytes.length <= REASON_LIMIT_BYTES ? reason.reason : bytes.subarray(0, REASON_LIMIT_BYTES).toString('utf8').replace(/\ufffd+$/, '')
+  const text =
+    bytes.length <= REASON_LIMIT_BYTES
+      ? reason.reason
+      : bytes
+          .subarray(0, REASON_LIMIT_BYTES)
+          .toString('utf8')
+          .replace(/\ufffd+$/, '')
   socket.close(REASONS[reason.code].websocket ?? 1011, text)
 }
