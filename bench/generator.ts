@@ -28,10 +28,10 @@ class Generator implements PeerOwner {
   }
 
   #openNext(): void {
-    const { users, port, transport, ackEvery, waitSeconds } = this.#order
+    const { users, firstUser, port, transport, ackEvery, waitSeconds } = this.#order
     if (this.#next >= users) return
     const index = this.#next++
-    this.#peers.set(index, new Peer(this, index, port, transport, { user: userName(index), ackEvery, waitSeconds }))
+    this.#peers.set(index, new Peer(this, index, port, transport, { user: userName(firstUser + index), ackEvery, waitSeconds }))
   }
 
   #settled(): void {

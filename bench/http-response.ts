@@ -56,7 +56,7 @@ export class ResponseReader {
         const taken = Math.min(part.left, input.length - at)
         if (taken > 0) this.#owner.body(input.subarray(at, at + taken))
         part.left -= taken
-        if (part.left > 0) return undefined
+        if (part.left > 0) return taken > 0 ? at + taken : undefined
         this.#part = HEAD
         this.#owner.end()
         return at + taken

@@ -34,7 +34,7 @@ export const USAGE = `holdwire bench idle | unicast [options]
   --sessions N                       sessions, a user each (default: idle 10000, unicast 5000)
   --seconds N                        length of each measurement (default 10)
   --rate N                           messages a second while latency is measured (default 5000)
-  --window N                         messages under way while the maximum is looked for (default 4000)
+  --window N                         messages under way while the maximum is looked for (default 8000)
   --size N                           bytes of a message's data (default 200)
   --ack-every N                      a WebSocket client acknowledges after so many messages (default 16)
   --ephemeral                        past the store, to live subjects
@@ -49,7 +49,7 @@ const OPTIONS = {
   sessions: { type: 'string' },
   seconds: { type: 'string', default: '10' },
   rate: { type: 'string', default: '5000' },
-  window: { type: 'string', default: '4000' },
+  window: { type: 'string', default: '8000' },
   size: { type: 'string', default: '200' },
   'ack-every': { type: 'string', default: '16' },
   ephemeral: { type: 'boolean', default: false },

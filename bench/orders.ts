@@ -10,6 +10,8 @@ export type GeneratorOrder =
       readonly transport: TransportName
       readonly port: number
       readonly users: number
+      /** Index of the first user. */
+      readonly firstUser: number
       /** Connections being opened at any time. */
       readonly concurrency: number
       readonly ackEvery: number

@@ -9,7 +9,7 @@ import { nowUs, payloadText } from './payload.js'
 import { seeded } from './random.js'
 
 /** Published and not yet acknowledged by the store, at the most. */
-const UNACKNOWLEDGED_LIMIT = 2000
+const UNACKNOWLEDGED_LIMIT = 4000
 /** How many are sent before the socket and the acknowledgements get their turn. */
 const BURST = 64
 

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import type { LiveMemory } from './memory-probe.js'
 
 export interface TopologyOptions {
   readonly kind: 'split' | 'serve'
@@ -18,16 +19,22 @@ export interface Measured {
   readonly pid: number
 }
 
+interface Started {
+  readonly name: Measured['name']
+  readonly child: ChildProcess
+}
+
 const PARTITIONS = 16
 const READY_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 5_000
+const PROBE_TIMEOUT_MS = 30_000
 
 export class Topology {
   readonly partitions = PARTITIONS
   readonly clientPort: number
   readonly natsUrl: string
   readonly #dir: string
-  readonly #processes: { readonly name: Measured['name']; readonly child: ChildProcess }[] = []
+  readonly #processes: Started[] = []
 
   private constructor(clientPort: number, natsUrl: string) {
     this.clientPort = clientPort
@@ -60,14 +67,27 @@ export class Topology {
   }
 
   get server(): Measured {
-    const last = this.measured.at(-1)
+    const { name, child } = this.#last
+    return { name, pid: child.pid ?? 0 }
+  }
+
+  get #last(): Started {
+    const last = this.#processes.at(-1)
     if (last === undefined) throw new Error('nothing was started')
     return last
   }
 
-  /** Collects garbage in the process that holds the sessions. */
-  collectGarbage(): void {
-    process.kill(this.server.pid, 'SIGUSR2')
+  /** Collects garbage in the process that holds the sessions, and says what is left. */
+  collectGarbage(): Promise<LiveMemory> {
+    const { child } = this.#last
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no answer from the memory probe in ${PROBE_TIMEOUT_MS} ms`)), PROBE_TIMEOUT_MS)
+      child.once('message', (live: LiveMemory) => {
+        clearTimeout(timer)
+        resolve(live)
+      })
+      child.send('collect')
+    })
   }
 
   async stop(): Promise<void> {
@@ -89,10 +109,10 @@ export class Topology {
     flags: readonly string[],
     internalPort: number,
   ): Promise<void> {
-    const gc = ['--expose-gc', '--import', join(options.root, 'bench', 'gc-on-signal.js')]
+    const probe = ['--expose-gc', '--import', join(options.root, 'bench', 'memory-probe.js')]
     const common = ['--host', '127.0.0.1', '--auth', 'dev', '--drain-seconds', '0', '--log-level', 'warn']
-    const child = spawn(process.execPath, [...gc, join(options.root, 'gateway', 'main.js'), name, ...common, ...flags], {
-      stdio: ['ignore', 'ignore', 'inherit'],
+    const child = spawn(process.execPath, [...probe, join(options.root, 'gateway', 'main.js'), name, ...common, ...flags], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     this.#processes.push({ name, child })
     await until(child, name, async () => {

@@ -4,7 +4,7 @@
 // told last is in the bucket `presence`. Whoever changes that record (compare-and-set) tells them, so each change is
 // told once, whichever worker noticed it.
 
-import { type Bus, BusError } from '../bus/bus.js'
+import { type Bus, BusError, type Unsubscribe } from '../bus/bus.js'
 import type { Clock } from '../bus/clock.js'
 import { v1 } from '../proto/messages.js'
 import { forEachLimited, Gate, KeyedQueue } from './pool.js'
@@ -18,6 +18,8 @@ export interface PresenceOptions {
   readonly records: Records<PresenceRecord>
   readonly rosters: Records<RosterRecord>
   readonly clock: Clock
+  /** Of this worker. */
+  readonly address: string
   /** How long a user without sessions stays what they were. */
   readonly lingerMs: number
   onError(error: unknown): void
@@ -44,8 +46,22 @@ export class Presence {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
 
-  constructor(options: PresenceOptions) {
+  #stopListening: Unsubscribe = () => {}
+
+  private constructor(options: PresenceOptions) {
     this.#options = options
+  }
+
+  /** Throws BusError. */
+  static async open(options: PresenceOptions): Promise<Presence> {
+    const presence = new Presence(options)
+    const own = `c2s.left.${options.address}`
+    // A client that flaps has sessions on several workers; none of them may take an old end for the last one.
+    presence.#stopListening = await options.bus.onSignal('c2s.left.*', (data, topic) => {
+      const user = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()
+      if (topic !== own && presence.#due.has(user)) presence.recheck(user)
+    })
+    return presence
   }
 
   /** A new session is there. Resolves when those who may see the user were told, if there was anything to tell. Throws BusError. */
@@ -58,16 +74,25 @@ export class Presence {
     await this.#noticed(user, { session, isNew: false })
   }
 
-  /** Looks after lingerMs, once, what is left of the user: a session ended, or something was uncertain. */
+  /** A session ended. What is left of the user is looked at when nothing has ended for lingerMs, at this worker or another. */
+  left(user: string): void {
+    this.recheck(user)
+    const { bus, address } = this.#options
+    if (bus.state === 'up') bus.signal(`c2s.left.${address}`, Buffer.from(user))
+  }
+
+  /** Looks after lingerMs, once, at what the gateways say of the user. */
   recheck(user: string): void {
     this.#due.delete(user)
     this.#due.set(user, this.#options.clock.now() + this.#options.lingerMs)
     if (this.#cancelTimer === undefined) this.#startTimer(this.#options.lingerMs)
   }
 
-  /** Compares with what the gateways say now. Throws BusError. */
-  async check(user: string): Promise<void> {
-    await this.#users.run(user, () => this.#settle(user))
+  /** If the gateways say something else than others were told, that may be about to change: it is looked at again. Throws BusError. */
+  async compare(user: string): Promise<void> {
+    const told = await this.current(user)
+    const shown = await this.#shown(user, told)
+    if (shown !== undefined && !sameShown(shown, told)) this.recheck(user)
   }
 
   async current(user: string): Promise<Shown> {
@@ -86,6 +111,7 @@ export class Presence {
 
   /** Forgets what is due (the sweep of another worker finds it) and ends with what is under way. */
   async stop(): Promise<void> {
+    this.#stopListening()
     this.#due.clear()
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
@@ -191,7 +217,7 @@ export class Presence {
     for (const user of users) this.#due.delete(user)
     await forEachLimited(users, CHECKS_AT_ONCE, async (user) => {
       try {
-        await this.check(user)
+        await this.#users.run(user, () => this.#settle(user))
       } catch (error) {
         if (!(error instanceof BusError)) this.#options.onError(error)
         this.recheck(user)

@@ -16,6 +16,8 @@ export interface ServicesOptions {
   readonly bus: Bus
   readonly clock: Clock
   readonly limits: WorkerLimits
+  /** Of this worker. */
+  readonly address: string
   readonly lingerMs: number
   onError(error: unknown): void
 }
@@ -31,10 +33,18 @@ export interface Services {
 }
 
 /** Throws BusError. */
-export async function openServices({ bus, clock, limits, lingerMs, onError }: ServicesOptions): Promise<Services> {
+export async function openServices({ bus, clock, limits, address, lingerMs, onError }: ServicesOptions): Promise<Services> {
   const presenceBucket = await bus.bucket('presence')
   const rosters = new Records(await bus.bucket('roster'), rosterCodec)
-  const presence = new Presence({ bus, records: new Records(presenceBucket, presenceCodec), rosters, clock, lingerMs, onError })
+  const presence = await Presence.open({
+    bus,
+    records: new Records(presenceBucket, presenceCodec),
+    rosters,
+    clock,
+    address,
+    lingerMs,
+    onError,
+  })
   const topics = await Topics.open(bus, await bus.bucket('topics'), limits)
   return {
     presence,

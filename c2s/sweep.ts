@@ -62,7 +62,7 @@ export class Sweep {
     try {
       const users = await this.#present()
       await forEachLimited(users, CHECKS_AT_ONCE, async (user) => {
-        if (!this.#stopping.signal.aborted) await presence.check(user)
+        if (!this.#stopping.signal.aborted) await presence.compare(user)
       })
       if (users.size > 0) log.info({ users: users.size }, 'presence compared with the gateways')
     } catch (error) {

@@ -196,7 +196,7 @@ class SessionWorker implements Worker {
     for (const session of this.#sessions.values()) {
       if (session.gateway !== gateway) continue
       this.#forget(session)
-      this.#services.presence.recheck(session.user)
+      this.#services.presence.left(session.user)
       ended++
     }
     this.#options.log.warn({ gateway, sessions: ended }, 'a gateway has gone')
@@ -227,7 +227,7 @@ class SessionWorker implements Worker {
     if (!request.bye) return answer ?? replyOf(session, [])
     await Promise.allSettled(session.running.map((running) => running.answer))
     this.#forget(session)
-    this.#services.presence.recheck(session.user)
+    this.#services.presence.left(session.user)
     return answer ?? EMPTY_REPLY
   }
 

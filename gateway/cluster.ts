@@ -3,31 +3,36 @@
 import { type Bus, BusError } from '../bus/bus.js'
 import { v1 } from '../proto/messages.js'
 
-/** The other gateways (bus/peers.ts). */
-export interface GatewayPeers {
-  list(role: 'gw'): readonly { readonly address: string; readonly name: string }[]
+/** A gateway process. */
+export interface GatewayPeer {
+  /** Where it answers on the bus: `gw.<address>`. */
+  readonly address: string
+  /** For people. */
+  readonly name: string
+  /** Its start, milliseconds since the epoch. */
+  readonly since: number
 }
 
-/** What a gateway tells of itself: the `body` of its answer to NodeStats, as JSON. */
+/** The other gateways (bus/peers.ts). */
+export interface GatewayPeers {
+  list(role: 'gw'): readonly GatewayPeer[]
+}
+
+/** What a gateway tells of itself. */
 export interface NodeReport {
   readonly node: string
-  readonly version: string
-  readonly engine: string
   /** Milliseconds since the epoch. */
   readonly since: number
-  /** Sessions by transport. */
+  /** By transport. */
   readonly sessions: Readonly<Record<string, number>>
   readonly users: number
-  readonly outboxBytes: number
-  /** Of the process. */
-  readonly rssBytes: number
 }
 
 export interface ClusterOptions {
   readonly bus: Bus
   readonly peers: GatewayPeers
-  /** Address under which this process answers as a gateway; undefined: it is none. */
-  readonly address: string | undefined
+  /** This process, where it is a gateway too. */
+  readonly self: GatewayPeer | undefined
   readonly timeoutMs: number
 }
 
@@ -40,32 +45,36 @@ export class Cluster {
 
   /** Gateways known to be there, this one too. */
   get size(): number {
-    return this.#addresses().length
+    return this.#gateways().length
   }
 
   /** Hands a message to every user with a session now; how many. Throws BusError when a gateway may have missed it. */
   async pushAll(push: v1.PushAll.$Properties): Promise<number> {
-    const replies = await Promise.all(this.#addresses().map((address) => this.#ask(address, { pushAll: push })))
+    const replies = await Promise.all(this.#gateways().map(({ address }) => this.#ask(address, { pushAll: push })))
     return replies.reduce((sum, reply) => sum + (reply?.accepted ?? 0), 0)
   }
 
   /** In no order. A gateway that does not answer is not among them. Throws BusError when the bus is away. */
   async stats(): Promise<NodeReport[]> {
-    const replies = await Promise.all(
-      this.#addresses().map((address) =>
-        this.#ask(address, { stats: {} }).catch((error: unknown) => {
-          if (error instanceof BusError && error.code === 'timeout') return undefined
-          throw error
-        }),
-      ),
-    )
-    return replies.flatMap((reply) => (reply === undefined ? [] : [JSON.parse(Buffer.from(reply.body).toString('utf8')) as NodeReport]))
+    const reports = await Promise.all(this.#gateways().map((gateway) => this.#report(gateway)))
+    return reports.filter((report) => report !== undefined)
   }
 
-  #addresses(): string[] {
-    const { peers, address } = this.#options
-    const others = peers.list('gw').map((peer) => peer.address)
-    return address === undefined ? others : [address, ...others]
+  #gateways(): GatewayPeer[] {
+    const { peers, self } = this.#options
+    return self === undefined ? [...peers.list('gw')] : [self, ...peers.list('gw')]
+  }
+
+  async #report({ address, name, since }: GatewayPeer): Promise<NodeReport | undefined> {
+    try {
+      const reply = await this.#ask(address, { stats: {} })
+      if (reply === undefined) return undefined
+      const sessions = Object.fromEntries(reply.sessions.map(({ transport, sessions }) => [transport ?? '', sessions ?? 0]))
+      return { node: name, since, sessions, users: reply.users }
+    } catch (error) {
+      if (error instanceof BusError && error.code === 'timeout') return undefined
+      throw error
+    }
   }
 
   /** Undefined: it is gone, and its sessions with it. */

@@ -45,6 +45,7 @@ export class GatewayNode {
   readonly #unsubscribe: Unsubscribe
   readonly #goodbyes = new Set<Promise<void>>()
   #leaving: CloseReason | undefined = undefined
+  #stopped = false
 
   static async create(options: NodeOptions): Promise<GatewayNode> {
     const { bus, config } = options
@@ -133,8 +134,10 @@ export class GatewayNode {
     while (this.hub.sessions.size > 0 && Date.now() < patienceMs) await sleep(DRAIN_STEP_MS)
   }
 
-  /** Ends what is left, and says so to the c2s workers. */
+  /** Ends what is left, and says so to the c2s workers. Idempotent. */
   async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
     this.#leaving ??= { code: 'draining', reason: 'this node is going away', retryAfterMs: RETURN_MS.most }
     this.#unsubscribe()
     for (const session of [...this.hub.sessions.values()]) session.close(this.#leaving)

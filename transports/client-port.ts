@@ -2,22 +2,22 @@
 
 import type { Authenticator, Identity } from '../gateway/auth/authenticator.js'
 import type { Transport } from '../gateway/carrier.js'
-import type { CloseReason } from '../gateway/close-reason.js'
+import { type CloseReason, problemJson } from '../gateway/close-reason.js'
 import type { Door } from '../gateway/door.js'
 import type { Hub } from '../gateway/hub.js'
 import type { Intake } from '../gateway/intake.js'
 import type { RelayClient } from '../gateway/relay.js'
 import type { Rate } from '../gateway/token-bucket.js'
+import type { v1 } from '../proto/messages.js'
 import { answerProblem, EMPTY_HEAD, problemExtra, problemHead } from './answers.js'
 import type { Cors } from './cors.js'
 import type { Exchange, RequestHead, Routes, Upgrade } from './engine/engine.js'
 import { Polls } from './poll.js'
-import { sendFrames } from './send.js'
+import { relayedSend, sendFrames } from './send.js'
 import { openEvents } from './sse.js'
 import type { StaticFiles } from './static-files.js'
 import { readVisit, type Visit } from './visit.js'
 import { openSocket } from './websocket.js'
-import { problemJson } from '../gateway/close-reason.js'
 
 /** What the transports need of the gateway. */
 export interface ClientPortOptions {
@@ -37,6 +37,7 @@ export interface ClientPortOptions {
   /** A frame of a client was read. */
   received(transport: Transport, bytes: number): void
   sentBytes(transport: Transport, bytes: number): void
+  refused(transport: Transport, reason: CloseReason): void
   onError(error: unknown, what: string): void
 }
 
@@ -48,22 +49,23 @@ export interface Gateway extends ClientPortOptions {
 type Handler = (visit: Visit, exchange: Exchange) => void
 
 export class ClientPort implements Routes {
-  readonly polls: Polls
+  readonly #polls: Polls
   readonly #gateway: Gateway
   readonly #paths: ReadonlyMap<string, ReadonlyMap<string, Handler>>
 
   constructor(options: ClientPortOptions) {
     const gateway: Gateway = { ...options, identify: (visit) => identify(options, visit) }
     this.#gateway = gateway
-    this.polls = new Polls(gateway)
-    const poll: Handler = (visit, exchange) => this.polls.poll(visit, exchange)
-    const end: Handler = (visit, exchange) => this.polls.end(visit, exchange)
+    this.#polls = new Polls(gateway)
+    const poll: Handler = (visit, exchange) => this.#polls.poll(visit, exchange)
+    const end: Handler = (visit, exchange) => this.#polls.end(visit, exchange)
+    const send: Handler = (visit, exchange) => sendFrames(gateway, visit, exchange)
     const upgrade: Handler = (visit, exchange) => answerProblem(exchange, { code: 'upgrade_required', reason: 'this is a WebSocket' }, [...visit.cors, ['upgrade', 'websocket']])
     this.#paths = new Map([
       ['/ws', new Map([['GET', upgrade]])],
       ['/sse', new Map([['GET', (visit, exchange) => openEvents(gateway, visit, exchange)], ['DELETE', end]])],
       ['/poll', new Map([['GET', poll], ['POST', poll], ['DELETE', end]])],
-      ['/send', new Map([['POST', (visit, exchange) => sendFrames(gateway, visit, exchange)]])],
+      ['/send', new Map([['POST', send], ['DELETE', send]])],
     ] as [string, Map<string, Handler>][])
   }
 
@@ -94,6 +96,19 @@ export class ClientPort implements Routes {
     const reason = this.#refusal(head, visit)
     if (reason === undefined) openSocket(this.#gateway, visit, upgrade)
     else upgrade.reject(problemHead(reason), problemJson(reason), [...visit.cors, ...problemExtra(reason)])
+  }
+
+  /** For other nodes: see gateway/relay.ts. */
+  relayedPoll(poll: v1.RelayPoll): Promise<v1.RelayReply.$Properties> {
+    return this.#polls.relayed(poll)
+  }
+
+  cancelPoll(id: string): void {
+    this.#polls.cancel(id)
+  }
+
+  relayedSend(send: v1.RelaySend): Promise<v1.RelayReply.$Properties> {
+    return relayedSend(this.#gateway, send)
   }
 
   #refusal(head: RequestHead, visit: Visit): CloseReason | undefined {

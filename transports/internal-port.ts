@@ -1,31 +1,13 @@
 // The internal port: plain requests and answers, handed to the API.
 
+import type { InternalApi } from '../gateway/api/internal-api.js'
 import { type CloseReason, problemJson } from '../gateway/close-reason.js'
 import { problemHead } from './answers.js'
 import type { Exchange, RequestHead, Routes, Upgrade } from './engine/engine.js'
 import { defineHead } from './engine/heads.js'
 
-export interface ApiRequest {
-  readonly method: string
-  readonly path: string
-  readonly query: URLSearchParams
-  header(name: string): string
-  readonly body: Buffer
-}
-
-export interface ApiResponse {
-  readonly status: number
-  readonly headers: readonly (readonly [string, string])[]
-  readonly body: string | Buffer
-}
-
-export interface Api {
-  handle(request: ApiRequest): Promise<ApiResponse>
-}
-
 export interface InternalPortOptions {
-  readonly api: Api
-  readonly maxBodyBytes: number
+  readonly api: InternalApi
   onError(error: unknown, what: string): void
 }
 
@@ -43,34 +25,27 @@ export class InternalPort implements Routes {
     const { method, path } = head
     const query = new URLSearchParams(head.query)
     const headers = new Map<string, string>(HEADERS.map((name) => [name, head.header(name)]))
-    const header = (name: string) => headers.get(name.toLowerCase()) ?? ''
     const answer = (body: Buffer | null) => {
-      if (body === null) {
-        this.#refuse(exchange, { code: 'too_large', reason: `a body has at most ${this.#options.maxBodyBytes} bytes` }, true)
-        return
-      }
+      const request = { method, path, query, headers: (name: string) => headers.get(name) ?? '', body }
       this.#options.api
-        .handle({ method, path, query, header, body })
-        .then((response) => {
-          if (!exchange.gone) exchange.respond(defineHead(response.status, response.headers), response.body)
+        .handle(request)
+        .then(({ status, headers, body: answered }) => {
+          if (!exchange.gone) exchange.respond(defineHead(status, headers), answered, [], body === null)
         })
         .catch((error) => {
           this.#options.onError(error, `answering ${method} on the internal port`)
-          this.#refuse(exchange, { code: 'internal', reason: 'something went wrong here' }, false)
+          const reason: CloseReason = { code: 'internal', reason: 'something went wrong here' }
+          if (!exchange.gone) exchange.respond(problemHead(reason), problemJson(reason))
         })
     }
     exchange.owner = { onBody: (_exchange, body) => answer(body), onGone: () => undefined }
     if (method === 'GET' || method === 'HEAD') answer(EMPTY)
-    else exchange.readBody(this.#options.maxBodyBytes)
+    else exchange.readBody(this.#options.api.maxBodyBytes)
   }
 
   upgrade(_head: RequestHead, upgrade: Upgrade): void {
     const reason: CloseReason = { code: 'not_found', reason: 'no WebSocket there' }
     upgrade.reject(problemHead(reason), problemJson(reason))
-  }
-
-  #refuse(exchange: Exchange, reason: CloseReason, close: boolean): void {
-    if (!exchange.gone) exchange.respond(problemHead(reason), problemJson(reason), [], close)
   }
 }
 

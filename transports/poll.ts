@@ -105,8 +105,10 @@ export class Polls {
   async #answer(visit: Visit, exchange: Exchange, request: PollRequest, body: Buffer | null): Promise<void> {
     const answer = await this.#find(visit, request, body)
     if (exchange.gone) return
-    if ('refused' in answer) answerProblem(exchange, answer.refused, visit.cors)
-    else answerJson(exchange, answer.body, visit.cors, visit.closing)
+    if ('refused' in answer) {
+      this.#gateway.refused(visit.closing ? 'longpoll' : 'keepalive', answer.refused)
+      answerProblem(exchange, answer.refused, visit.cors)
+    } else answerJson(exchange, answer.body, visit.cors, visit.closing)
   }
 
   async #find(visit: Visit, request: PollRequest, body: Buffer | null): Promise<Answer> {

@@ -35,6 +35,7 @@ export function openEvents(gateway: Gateway, visit: Visit, exchange: Exchange): 
 async function open(gateway: Gateway, visit: Visit, exchange: Exchange, carrier: EventCarrier): Promise<void> {
   const identity = await gateway.identify(visit)
   if ('code' in identity) {
+    gateway.refused('sse', identity)
     if (!exchange.gone) answerProblem(exchange, identity, visit.cors)
     return
   }
@@ -46,6 +47,7 @@ async function open(gateway: Gateway, visit: Visit, exchange: Exchange, carrier:
       carrier.begin(entrance.session, entrance.seen, entrance.greeting)
       return
     case 'refused':
+      gateway.refused('sse', entrance.reason)
       answerProblem(exchange, entrance.reason, visit.cors)
       return
     case 'elsewhere':

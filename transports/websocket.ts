@@ -59,7 +59,10 @@ export function openSocket(gateway: Gateway, visit: Visit, upgrade: Upgrade): vo
         const carrier = new SocketCarrier(gateway, session, dialect ?? JSON_DIALECT, seen, greeting)
         if (upgrade.gone) return
         upgrade.accept(carrier, dialect?.protocol ?? '')
-      } else refuse(visit, upgrade, entrance.reason, dialect?.protocol ?? '')
+      } else {
+        gateway.refused('websocket', entrance.reason)
+        refuse(visit, upgrade, entrance.reason, dialect?.protocol ?? '')
+      }
     })
     .catch((error) => {
       gateway.onError(error, 'opening a WebSocket')

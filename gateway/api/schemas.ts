@@ -116,13 +116,9 @@ export const StatsAnswer = z
     nodes: z.array(
       z.object({
         node: z.string(),
-        version: z.string(),
-        engine: z.string(),
         since: MILLISECONDS,
         sessions: SESSIONS,
         users: COUNT,
-        outboxBytes: COUNT,
-        rssBytes: COUNT,
       }),
     ),
   })

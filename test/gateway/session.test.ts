@@ -61,7 +61,17 @@ class FakeHost implements SessionHost {
     const inbox = options.inbox ?? 0
     const owner = { user: 'alice', cursorPrefix: 'tag.epoch.' }
     const expiresAtMs = options.expiresAtMs ?? Number.POSITIVE_INFINITY
-    const session = new Session(this, { owner, ref: 'node.1', secret: 's', device: '', sinceMs: 0, expiresAtMs, inbox, base: 0, baseInbox: inbox })
+    const session = new Session(this, {
+      owner,
+      ref: 'node.1',
+      secret: 's',
+      device: '',
+      sinceMs: 0,
+      expiresAtMs,
+      inbox,
+      base: 0,
+      baseInbox: inbox,
+    })
     if (options.live ?? true) session.goLive(inbox)
     return session
   }
@@ -354,7 +364,8 @@ t.test('a session', async (t) => {
       base: base ?? 0,
       baseInbox: baseInbox ?? 0,
     })
-    for (const { number, frame, inbox: asOf } of frames ?? []) moved.takeOver(number ?? 0, asOf ?? 0, message(Buffer.from(frame ?? '').toString()))
+    for (const { number, frame, inbox: asOf } of frames ?? [])
+      moved.takeOver(number ?? 0, asOf ?? 0, message(Buffer.from(frame ?? '').toString()))
     t.equal(moved.lastFrame, last)
     const carrier = new FakeCarrier('stream')
     moved.attach(carrier, 2, hello)

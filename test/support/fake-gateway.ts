@@ -36,22 +36,23 @@ export interface OpenOptions {
   readonly device?: string
 }
 
-export class FakeGateway {
-  readonly bus: Bus
+export class FakeGateway<B extends Bus = Bus> {
+  readonly bus: B
   readonly address: string
   readonly #members = new Map<string, Member>()
+  readonly #attaching = new Map<string, Promise<Member>>()
   #sessions = 0
   /** Switched off: probes are not answered, as by a gateway that hangs. */
   answering = true
 
-  constructor(bus: Bus, address: string) {
+  constructor(bus: B, address: string) {
     this.bus = bus
     this.address = address
   }
 
   async open(user: string, options: OpenOptions = {}): Promise<FakeSession> {
     const session = new FakeSession(this, user, `${this.address}-${++this.#sessions}`, options)
-    const member = this.#members.get(user) ?? (await this.#attach(user))
+    const member = this.#members.get(user) ?? (await this.#attachOnce(user))
     member.sessions.set(session.ref, session)
     await session.reopen()
     return session
@@ -70,6 +71,16 @@ export class FakeGateway {
   /** All at once and without a word. */
   die(): void {
     for (const { sessions } of [...this.#members.values()]) for (const session of [...sessions.values()]) this.drop(session)
+  }
+
+  async #attachOnce(user: string): Promise<Member> {
+    const attaching = this.#attaching.get(user) ?? this.#attach(user)
+    this.#attaching.set(user, attaching)
+    try {
+      return await attaching
+    } finally {
+      this.#attaching.delete(user)
+    }
   }
 
   async #attach(user: string): Promise<Member> {

@@ -55,7 +55,7 @@ export interface Exchange {
   /** `extra` headers are checked like a Head's (a bad one throws: a bug). Answers HEAD without a body. `close` ends the connection afterwards. */
   respond(head: Head, body: Uint8Array | string | null, extra?: Head['headers'], close?: boolean): void
   /**
-   * `filler`: what may be put between two chunks without meaning anything, for engines that send a backlog only along with
+   * HEAD is answered with that, and the exchange has ended. `filler`: what may be put between two chunks without meaning anything, for engines that send a backlog only along with
    * something more. Needed (a missing one throws: a bug) unless the content type is text/event-stream, where it is a comment.
    */
   openStream(head: Head, extra?: Head['headers'], filler?: string): void

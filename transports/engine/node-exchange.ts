@@ -97,6 +97,11 @@ export class NodeExchange implements Exchange, PendingExchange, Writer, BodyRece
     this.#state = 'streaming'
     if (this.#continue === 'asked') this.#response.shouldKeepAlive = false
     this.#response.writeHead(checked.status, extra === undefined ? [...checked.flat] : [...checked.flat, ...extra.flat()])
+    if (this.#response.req.method === 'HEAD') {
+      this.#leave()
+      this.#response.end()
+      return
+    }
     this.#response.flushHeaders()
   }
 
@@ -105,7 +110,7 @@ export class NodeExchange implements Exchange, PendingExchange, Writer, BodyRece
     if (this.#state === 'full') return this.#connection.writable ? 'refused' : 'gone'
     if (this.#state !== 'streaming' || !this.#connection.writable) return 'gone'
     const response = this.#response
-    if (chunk.length === 0 || response.req.method === 'HEAD') return 'ok'
+    if (chunk.length === 0) return 'ok'
     const { socket } = response
     if (socket === null) {
       // A response of an earlier request is not finished: node:http keeps this until then.
