@@ -1,7 +1,7 @@
 // Where clients come in: from an identity and perhaps a cursor to a session, here, taken over from another node, or new.
 
 import { BusError } from '../bus/bus.js'
-import { formatCursor, parseCursor, userTag, type Cursor } from '../proto/cursor.js'
+import { type Cursor, formatCursor, parseCursor, userTag } from '../proto/cursor.js'
 import type { Identity } from './auth/authenticator.js'
 import type { Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
@@ -12,7 +12,7 @@ import { Outbound } from './outbound.js'
 import type { Positions } from './positions.js'
 import type { RelayClient } from './relay.js'
 import type { Session } from './session.js'
-import { Uplink, type TopicClaims, type UplinkHost } from './uplink.js'
+import { type TopicClaims, Uplink, type UplinkHost } from './uplink.js'
 import type { UserEntry } from './user-entry.js'
 
 export interface Visitor {
@@ -78,7 +78,11 @@ export class Door {
     } catch (error) {
       if (!(error instanceof BusError)) throw error
       const { code } = error
-      return refused(code === 'bad_user' ? { code: 'malformed', reason: error.message } : { code: 'bus_unavailable', reason: `the message bus: ${error.message}`, retryAfterMs: 2000 })
+      return refused(
+        code === 'bad_user'
+          ? { code: 'malformed', reason: error.message }
+          : { code: 'bus_unavailable', reason: `the message bus: ${error.message}`, retryAfterMs: 2000 },
+      )
     }
   }
 
@@ -109,7 +113,8 @@ export class Door {
     const { hub } = this.#options
     const entry = hub.users.get(visitor.identity.user)
     // The tag is only a check; the session itself says whose it is.
-    if (session.owner.user !== visitor.identity.user || entry === undefined) return refused({ code: 'forbidden', reason: 'that is a cursor of another user' })
+    if (session.owner.user !== visitor.identity.user || entry === undefined)
+      return refused({ code: 'forbidden', reason: 'that is a cursor of another user' })
     if (frame > session.lastFrame) return refused({ code: 'malformed', reason: 'the cursor is ahead of its session' })
     session.extend(visitor.identity.expiresAtMs)
     this.#claim(session, visitor.identity)
@@ -247,7 +252,9 @@ export class Door {
 
   #hello(session: Session, recovered: boolean): Outbound {
     const { pingSeconds, resumeSeconds } = this.#options
-    return new Outbound({ hello: { session: session.id, user: session.owner.user, device: session.device, recovered, pingSeconds, resumeSeconds } })
+    return new Outbound({
+      hello: { session: session.id, user: session.owner.user, device: session.device, recovered, pingSeconds, resumeSeconds },
+    })
   }
 }
 

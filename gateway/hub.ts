@@ -40,7 +40,9 @@ export interface HubOptions {
 }
 
 /** What is left of a session that has ended. */
-export type Grave = { readonly kind: 'ended'; readonly cause: SessionCause } | { readonly kind: 'moved'; readonly secret: string; readonly node: string; readonly id: string }
+export type Grave =
+  | { readonly kind: 'ended'; readonly cause: SessionCause }
+  | { readonly kind: 'moved'; readonly secret: string; readonly node: string; readonly id: string }
 
 const GRAVES_LIMIT = 10_000
 const WHEEL_MS = 100
@@ -105,7 +107,8 @@ export class Hub implements SessionHost, UserEntryHost {
   /** Why no further session can be opened; undefined: it can. */
   refusal(user: string, ip: string): CloseReason | undefined {
     const { maxSessions, maxSessionsPerUser, maxSessionsPerIp } = this.limits
-    if (this.#sessions.size + this.#opening >= maxSessions) return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
+    if (this.#sessions.size + this.#opening >= maxSessions)
+      return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
     if ((this.#users.get(user)?.sessions.length ?? 0) >= maxSessionsPerUser) {
       return { code: 'rate_limited', reason: `the user has ${maxSessionsPerUser} sessions already`, retryAfterMs: 10_000 }
     }

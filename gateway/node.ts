@@ -2,7 +2,7 @@
 
 import type { Bus, Unsubscribe } from '../bus/bus.js'
 import type { Peers } from '../bus/peers.js'
-import { v1 } from '../proto/messages.js'
+import type { v1 } from '../proto/messages.js'
 import type { Authenticator } from './auth/authenticator.js'
 import type { Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
@@ -170,7 +170,8 @@ export class GatewayNode {
         counters.written(batch.length, 0)
       },
       acknowledged: (session, inbox, publishedAtMs) => {
-        if (publishedAtMs > 0 && session.transport !== undefined) metrics.transport(session.transport).acknowledged((Date.now() - publishedAtMs) / 1000)
+        if (publishedAtMs > 0 && session.transport !== undefined)
+          metrics.transport(session.transport).acknowledged((Date.now() - publishedAtMs) / 1000)
         const entry = this.hub.users.get(session.owner.user)
         if (entry !== undefined) this.#positions.record(entry.user, session.device, { epoch: entry.epoch, inbox })
       },

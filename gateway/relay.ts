@@ -55,7 +55,8 @@ export class RelayClient {
       reply = v1.RelayReply.decode(await this.#bus.request(`gw.${node}`, v1.RelayRequest.encode(request).finish(), { timeoutMs }))
     } catch (error) {
       // A node that does not answer in time is taken for dead: what it held can be had from the inbox.
-      if (error instanceof BusError && (error.code === 'no_responders' || error.code === 'timeout')) return { kind: 'lost', cause: 'node_lost' }
+      if (error instanceof BusError && (error.code === 'no_responders' || error.code === 'timeout'))
+        return { kind: 'lost', cause: 'node_lost' }
       throw error
     }
     if (reply.movedTo !== '') return { kind: 'moved', node: reply.movedTo, ref: reply.movedAs }
@@ -111,7 +112,8 @@ async function giveUp(hub: Hub, move: v1.MoveSession): Promise<v1.RelayReply.$Pr
   const session = hub.session(move.session)
   if (session === undefined) return absent(hub, move.session)
   if (session.owner.user !== move.user) return refusal({ code: 'forbidden', reason: 'a session of another user' })
-  if (session.uplink !== undefined) await Promise.race([session.uplink.idle(), new Promise((resolve) => setTimeout(resolve, IDLE_MS).unref())])
+  if (session.uplink !== undefined)
+    await Promise.race([session.uplink.idle(), new Promise((resolve) => setTimeout(resolve, IDLE_MS).unref())])
   // Somebody else may have had it meanwhile.
   if (hub.session(move.session) !== session) return absent(hub, move.session)
   const moved = encodeMoved(session)

@@ -14,7 +14,7 @@ import { v1 } from '../proto/messages.js'
 import { ClientPort } from '../transports/client-port.js'
 import { Cors } from '../transports/cors.js'
 import { chooseEngine } from '../transports/engine/choose-engine.js'
-import type { Engine, ListenOptions } from '../transports/engine/engine.js'
+import type { ListenOptions } from '../transports/engine/engine.js'
 import { nodeEngine } from '../transports/engine/node-engine.js'
 import { InternalPort } from '../transports/internal-port.js'
 import { StaticFiles } from '../transports/static-files.js'
@@ -22,7 +22,7 @@ import { InternalApi } from './api/internal-api.js'
 import { ApiKeys } from './auth/api-keys.js'
 import { createAuthenticator } from './auth/authenticator.js'
 import type { CloseReason } from './close-reason.js'
-import { Cluster, type NodeReport } from './cluster.js'
+import { Cluster } from './cluster.js'
 import type { Config } from './config.js'
 import type { Logger } from './logger.js'
 import { Metrics } from './metrics.js'
@@ -30,7 +30,6 @@ import { ENVELOPE_OVERHEAD_BYTES, GatewayNode, report } from './node.js'
 import { Pusher } from './push.js'
 import { serveRelay } from './relay.js'
 import type { Role, Running } from './running.js'
-import { VERSION } from './version.js'
 
 const BEAT_MS = 2000
 const NATS_PING_MS = 10_000
@@ -71,8 +70,12 @@ async function start(config: Config, role: Role, log: Logger, teardown: Teardown
   const metrics = new Metrics()
   const gateway = role === 'c2s' ? undefined : newAddress()
   const workerPeers = role === 'gateway' ? undefined : await startC2s(config, bus, log, metrics, teardown)
-  const peers = gateway === undefined && workerPeers !== undefined ? workerPeers : await startPeers(config, bus, 'gw', gateway ?? newAddress(), log, teardown)
-  const cluster = new Cluster({ bus, peers, address: gateway, timeoutMs: config.c2sTimeoutSeconds * 1000 })
+  const peers =
+    gateway === undefined && workerPeers !== undefined
+      ? workerPeers
+      : await startPeers(config, bus, 'gw', gateway ?? newAddress(), log, teardown)
+  const self = gateway === undefined ? undefined : { address: gateway, name: config.nodeId, since: Date.now() }
+  const cluster = new Cluster({ bus, peers, self, timeoutMs: config.c2sTimeoutSeconds * 1000 })
   const pusher = await Pusher.open({
     bus,
     cluster,
@@ -82,7 +85,8 @@ async function start(config: Config, role: Role, log: Logger, teardown: Teardown
     metrics,
   })
 
-  const engine = gateway === undefined ? nodeEngine : await chooseEngine(config.engine, { info: (msg) => log.info(msg), warn: (msg) => log.warn(msg) })
+  const engine =
+    gateway === undefined ? nodeEngine : await chooseEngine(config.engine, { info: (msg) => log.info(msg), warn: (msg) => log.warn(msg) })
   let node: GatewayNode | undefined
   let clientPort: number | undefined
   let stopAccepting = () => {}
@@ -114,7 +118,7 @@ async function start(config: Config, role: Role, log: Logger, teardown: Teardown
       cancel: (id) => port.cancelPoll(id),
       send: (send) => port.relayedSend(send),
       pushAll: (push) => pushToAll(bus, created, push),
-      stats: () => ({ body: Buffer.from(JSON.stringify(nodeReport(config, created, engine))) }),
+      stats: () => created.stats(),
     })
     teardown.add(unserve)
     const listener = await engine.listen(listenOptions(config, config.clientPort, log), port)
@@ -189,7 +193,10 @@ async function openBus(config: Config, role: Role, log: Logger): Promise<Bus> {
       sweepSeconds: SWEEP_SECONDS,
     })
   }
-  if (role !== 'serve') throw new Error(`\`holdwire ${role}\` needs --nats-url: without it there is nothing to meet the other processes on (\`holdwire serve\` does it all in one process)`)
+  if (role !== 'serve')
+    throw new Error(
+      `\`holdwire ${role}\` needs --nats-url: without it there is nothing to meet the other processes on (\`holdwire serve\` does it all in one process)`,
+    )
   if (config.dataDir === undefined) log.warn('no --data-dir: messages are kept in memory and do not survive a restart')
   return openEmbedded({ ...common, dataDir: config.dataDir })
 }
@@ -253,21 +260,6 @@ async function pushToAll(bus: Bus, node: GatewayNode, { envelope, ephemeral, ded
     return { code: 'bus_unavailable', message: reason instanceof BusError ? reason.message : 'not all could be stored' }
   }
   return { accepted: results.filter((result) => result.status === 'fulfilled' && !result.value.duplicate).length }
-}
-
-const startedMs = Date.now()
-
-function nodeReport(config: Config, node: GatewayNode, engine: Engine): NodeReport {
-  return {
-    node: config.nodeId,
-    version: VERSION,
-    engine: engine.name,
-    since: startedMs,
-    sessions: Object.fromEntries(node.sessionsByTransport()),
-    users: node.hub.users.size,
-    outboxBytes: node.hub.outboxBytes(),
-    rssBytes: process.memoryUsage.rss(),
-  }
 }
 
 function unready(bus: Bus, node: GatewayNode | undefined): CloseReason | undefined {

@@ -6,7 +6,7 @@
 import type { v1 } from '../proto/messages.js'
 import type { Carrier, Delivery, Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
-import { Outbound } from './outbound.js'
+import type { Outbound } from './outbound.js'
 import { Outbox, type OutboxLimits } from './outbox.js'
 import type { TokenBucket } from './token-bucket.js'
 import type { Uplink } from './uplink.js'
@@ -419,7 +419,12 @@ export class Session {
 
   #reschedule(): void {
     const state = this.#state
-    const next = state.kind === 'attached' ? Math.min(state.pingAtMs, state.carrier.expiresAtMs) : state.kind === 'detached' ? state.untilMs : Number.POSITIVE_INFINITY
+    const next =
+      state.kind === 'attached'
+        ? Math.min(state.pingAtMs, state.carrier.expiresAtMs)
+        : state.kind === 'detached'
+          ? state.untilMs
+          : Number.POSITIVE_INFINITY
     this.#deadlineMs = Math.min(next, this.expiresAtMs)
     if (this.#deadlineMs < this.scheduledAtMs) this.#host.schedule(this)
   }

@@ -7,7 +7,9 @@ import { isUserId } from './user-id.js'
 export type ClientFrame = v1.ClientFrame.$Properties
 
 /** Either a frame, or why it is none (with its ref, if that much could be read). */
-export type Parsed = { readonly frame: ClientFrame } | { readonly problem: string; readonly ref: string; readonly code?: 'malformed' | 'too_large' }
+export type Parsed =
+  | { readonly frame: ClientFrame }
+  | { readonly problem: string; readonly ref: string; readonly code?: 'malformed' | 'too_large' }
 
 export const REF_LIMIT_BYTES = 128
 export const ID_LIMIT_BYTES = 128
@@ -52,15 +54,35 @@ const schema = z.discriminatedUnion('type', [
     })
     .refine((frame) => (frame.to === undefined) !== (frame.topic === undefined), { error: 'exactly one of `to` and `topic` is needed' }),
   z.object({ type: z.literal('ack'), ref, cursor }),
-  z.object({ type: z.literal('presence'), ref, status: z.enum(['online', 'away', 'dnd', 'offline']), note: text(NOTE_LIMIT_BYTES).optional() }),
+  z.object({
+    type: z.literal('presence'),
+    ref,
+    status: z.enum(['online', 'away', 'dnd', 'offline']),
+    note: text(NOTE_LIMIT_BYTES).optional(),
+  }),
   z
-    .object({ type: z.literal('roster'), ref, op: z.enum(['get', 'set', 'remove', 'subscribe', 'approve', 'deny']), user: user.optional(), name, groups })
+    .object({
+      type: z.literal('roster'),
+      ref,
+      op: z.enum(['get', 'set', 'remove', 'subscribe', 'approve', 'deny']),
+      user: user.optional(),
+      name,
+      groups,
+    })
     .refine((frame) => frame.op === 'get' || frame.user !== undefined, { error: '`user` is missing' }),
   z.object({ type: z.literal('subscribe'), ref, topic }),
   z.object({ type: z.literal('unsubscribe'), ref, topic }),
   z
-    .object({ type: z.literal('history'), ref, cursor: cursor.optional(), before: cursor.optional(), limit: z.int().min(1).max(0xffffffff).optional() })
-    .refine((frame) => frame.cursor === undefined || frame.before === undefined, { error: 'only one of `cursor` and `before` can be given' }),
+    .object({
+      type: z.literal('history'),
+      ref,
+      cursor: cursor.optional(),
+      before: cursor.optional(),
+      limit: z.int().min(1).max(0xffffffff).optional(),
+    })
+    .refine((frame) => frame.cursor === undefined || frame.before === undefined, {
+      error: 'only one of `cursor` and `before` can be given',
+    }),
   z.object({ type: z.literal('auth'), ref, token: z.string().min(1).max(8192) }),
   z.object({ type: z.literal('ping'), ref }),
 ])
@@ -98,7 +120,14 @@ export function decodeFrame(bytes: Uint8Array): Parsed {
   if (presence != null) return checkFrame({ ...base, type: 'presence', status: presence.status, note: presence.note || undefined })
   if (roster != null) {
     const { op, user, name, groups } = roster
-    return checkFrame({ ...base, type: 'roster', op, user: user || undefined, name: name || undefined, groups: groups?.length ? groups : undefined })
+    return checkFrame({
+      ...base,
+      type: 'roster',
+      op,
+      user: user || undefined,
+      name: name || undefined,
+      groups: groups?.length ? groups : undefined,
+    })
   }
   if (subscribe != null) return checkFrame({ ...base, type: 'subscribe', topic: subscribe.topic })
   if (unsubscribe != null) return checkFrame({ ...base, type: 'unsubscribe', topic: unsubscribe.topic })

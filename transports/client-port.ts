@@ -60,12 +60,32 @@ export class ClientPort implements Routes {
     const poll: Handler = (visit, exchange) => this.#polls.poll(visit, exchange)
     const end: Handler = (visit, exchange) => this.#polls.end(visit, exchange)
     const send: Handler = (visit, exchange) => sendFrames(gateway, visit, exchange)
-    const upgrade: Handler = (visit, exchange) => answerProblem(exchange, { code: 'upgrade_required', reason: 'this is a WebSocket' }, [...visit.cors, ['upgrade', 'websocket']])
+    const upgrade: Handler = (visit, exchange) =>
+      answerProblem(exchange, { code: 'upgrade_required', reason: 'this is a WebSocket' }, [...visit.cors, ['upgrade', 'websocket']])
     this.#paths = new Map([
       ['/ws', new Map([['GET', upgrade]])],
-      ['/sse', new Map([['GET', (visit, exchange) => openEvents(gateway, visit, exchange)], ['DELETE', end]])],
-      ['/poll', new Map([['GET', poll], ['POST', poll], ['DELETE', end]])],
-      ['/send', new Map([['POST', send], ['DELETE', send]])],
+      [
+        '/sse',
+        new Map([
+          ['GET', (visit, exchange) => openEvents(gateway, visit, exchange)],
+          ['DELETE', end],
+        ]),
+      ],
+      [
+        '/poll',
+        new Map([
+          ['GET', poll],
+          ['POST', poll],
+          ['DELETE', end],
+        ]),
+      ],
+      [
+        '/send',
+        new Map([
+          ['POST', send],
+          ['DELETE', send],
+        ]),
+      ],
     ] as [string, Map<string, Handler>][])
   }
 
@@ -114,7 +134,8 @@ export class ClientPort implements Routes {
   #refusal(head: RequestHead, visit: Visit): CloseReason | undefined {
     if (visit.path !== '/ws') return { code: 'not_found', reason: 'no WebSocket there' }
     // A page of another origin could use what the browser knows about the user; SSE and polls are held back by CORS.
-    if (!this.#gateway.cors.allows(head.header('origin'), head.header('host'))) return { code: 'forbidden', reason: 'pages of that origin may not connect' }
+    if (!this.#gateway.cors.allows(head.header('origin'), head.header('host')))
+      return { code: 'forbidden', reason: 'pages of that origin may not connect' }
     return undefined
   }
 }

@@ -217,7 +217,8 @@ export class Polls {
     if (grave?.kind === 'ended') return { ...unknown, cause: grave.cause }
     // Taken from the node that has it, and not gone on with.
     const node = grave?.node ?? at.node
-    const moved = node === hub.node ? undefined : await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: hub.newSessionId() })
+    const moved =
+      node === hub.node ? undefined : await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: hub.newSessionId() })
     return moved === undefined ? { ...unknown, cause: 'node_lost' } : undefined
   }
 }
@@ -253,7 +254,13 @@ class PollCarrier implements Carrier {
   readonly #cursor: string
   #answer: ((answer: Answer) => void) | undefined
 
-  constructor(gateway: Gateway, transport: 'keepalive' | 'longpoll', expiresAtMs: number, cursor: string, answer: (answer: Answer) => void) {
+  constructor(
+    gateway: Gateway,
+    transport: 'keepalive' | 'longpoll',
+    expiresAtMs: number,
+    cursor: string,
+    answer: (answer: Answer) => void,
+  ) {
     this.#gateway = gateway
     this.transport = transport
     this.expiresAtMs = expiresAtMs
@@ -280,7 +287,13 @@ class PollCarrier implements Carrier {
 
   end(reason: CloseReason): void {
     if (reason.code !== 'draining') this.#settle({ refused: reason })
-    else this.#settle({ body: encodePoll([{ outbound: new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } }), cursor: this.#cursor }], this.#cursor) })
+    else
+      this.#settle({
+        body: encodePoll(
+          [{ outbound: new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } }), cursor: this.#cursor }],
+          this.#cursor,
+        ),
+      })
   }
 
   /** Nobody waits for the answer any more. */

@@ -91,7 +91,8 @@ async function take(gateway: Gateway, session: Session, body: Buffer, end: boole
   const nowMs = hub.now()
   session.rate ??= new TokenBucket(frameRate, nowMs)
   const retryAfterMs = session.rate.take(frameRate, frames.length, nowMs)
-  if (retryAfterMs > 0) return { refused: { code: 'rate_limited', reason: `more than ${frameRate.perSecond} frames a second`, retryAfterMs } }
+  if (retryAfterMs > 0)
+    return { refused: { code: 'rate_limited', reason: `more than ${frameRate.perSecond} frames a second`, retryAfterMs } }
   const replies = await Promise.all(frames.map((parsed) => new Promise<Reply>((resolve) => intake.receive(session, parsed, resolve))))
   const answered = replies.filter(({ ref }) => ref).map(jsonReply)
   return { body: `{"frames":[${answered.join(',')}]}` }

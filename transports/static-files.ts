@@ -44,7 +44,10 @@ export class StaticFiles {
     const page = this.#pages.get(visit.path)
     if (page === undefined) answerProblem(exchange, { code: 'not_found', reason: 'nothing is there' }, visit.cors)
     else if (visit.method !== 'GET' && visit.method !== 'HEAD') {
-      answerProblem(exchange, { code: 'method_not_allowed', reason: `${visit.method} means nothing here` }, [...visit.cors, ['allow', 'GET, HEAD']])
+      answerProblem(exchange, { code: 'method_not_allowed', reason: `${visit.method} means nothing here` }, [
+        ...visit.cors,
+        ['allow', 'GET, HEAD'],
+      ])
     } else exchange.respond(page.head, page.body)
   }
 }

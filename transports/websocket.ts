@@ -1,7 +1,7 @@
 // GET /ws: one frame a message, both ways; JSON text or, under `holdwire.v1+proto`, protobuf.
 
 import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
-import { type CloseReason, REASONS, problemJson } from '../gateway/close-reason.js'
+import { type CloseReason, problemJson, REASONS } from '../gateway/close-reason.js'
 import type { Entrance } from '../gateway/door.js'
 import { Outbound } from '../gateway/outbound.js'
 import type { Session } from '../gateway/session.js'
@@ -222,6 +222,12 @@ const REASON_LIMIT_BYTES = 123
 
 function closeWith(socket: MessageSocket, reason: CloseReason): void {
   const bytes = Buffer.from(reason.reason)
-  const text = bytes.length <= REASON_LIMIT_BYTES ? reason.reason : bytes.subarray(0, REASON_LIMIT_BYTES).toString('utf8').replace(/\ufffd+$/, '')
+  const text =
+    bytes.length <= REASON_LIMIT_BYTES
+      ? reason.reason
+      : bytes
+          .subarray(0, REASON_LIMIT_BYTES)
+          .toString('utf8')
+          .replace(/\ufffd+$/, '')
   socket.close(REASONS[reason.code].websocket ?? 1011, text)
 }

@@ -73,12 +73,20 @@ function fields(frame: ServerFrame): object {
   if (frame.reply != null) return replyFields(frame.reply)
   if (frame.gap != null) return { reason: frame.gap.reason }
   if (frame.drain != null) return { retryAfterMs: frame.drain.retryAfterMs }
-  if (frame.close != null) return { code: frame.close.code, reason: frame.close.reason, retryAfterMs: frame.close.retryAfterMs || undefined }
+  if (frame.close != null)
+    return { code: frame.close.code, reason: frame.close.reason, retryAfterMs: frame.close.retryAfterMs || undefined }
   return {}
 }
 
 function rosterFields({ op, user, name, groups, subscription, ask }: v1.Roster.$Properties): object {
-  return { op, user, name: name || undefined, groups: groups?.length ? groups : undefined, subscription: subscription || 'none', ask: ask || undefined }
+  return {
+    op,
+    user,
+    name: name || undefined,
+    groups: groups?.length ? groups : undefined,
+    subscription: subscription || 'none',
+    ask: ask || undefined,
+  }
 }
 
 function replyFields({ ref, ok, result, error }: v1.Reply.$Properties): object {
