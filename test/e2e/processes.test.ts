@@ -64,7 +64,9 @@ t.test('six processes', { skip: binary === undefined ? 'no nats-server' : false,
     const alice = new Subscriber('alice')
     const bob = new Subscriber('bob')
     const carol = new Subscriber('carol')
-    t.teardown(() => [alice, bob, carol].forEach((one) => one.cut()))
+    t.teardown(() => {
+      for (const one of [alice, bob, carol]) one.cut()
+    })
     await Promise.all([alice.connect('sse', url1), bob.connect('websocket', url2), carol.connect('poll', url1, url2)])
 
     const contacts: [Subscriber, Subscriber][] = [
