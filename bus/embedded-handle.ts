@@ -110,6 +110,7 @@ export class EmbeddedHandle implements Bus {
   push(user: string, data: Uint8Array): boolean {
     checkUser(user)
     if (data.length > this.#core.maxMessageBytes) return false
+    if (this.#state === 'up' && !this.#core.live.has(user)) return true
     return this.#queue(data, (owned) => this.#core.live.ephemeral(user, owned))
   }
 
@@ -123,11 +124,11 @@ export class EmbeddedHandle implements Bus {
   }
 
   async read(user: string, after: number, limit: number): Promise<InboxPage> {
-    return this.#inboxesFor(user).read(user, after, limit)
+    return (await this.#inboxesFor(user)).read(user, after, limit)
   }
 
   async readBefore(user: string, before: number, limit: number): Promise<InboxPage> {
-    return this.#inboxesFor(user).readBefore(user, before, limit)
+    return (await this.#inboxesFor(user)).readBefore(user, before, limit)
   }
 
   async epoch(user: string): Promise<string> {
@@ -156,7 +157,10 @@ export class EmbeddedHandle implements Bus {
     checkPayload(data)
     this.#checkUp()
     const servers = this.#core.exchange.serversOf(address)
-    if (servers.length === 0) throw new BusError('no_responders', `nobody serves ${address}`)
+    if (servers.length === 0) {
+      await this.#turn()
+      throw new BusError('no_responders', `nobody serves ${address}`)
+    }
     const owned = copy(data)
     return this.#call(options?.timeoutMs ?? this.#core.requestTimeoutMs, (resolve) => {
       const answer = (reply: Uint8Array) => {
@@ -208,6 +212,7 @@ export class EmbeddedHandle implements Bus {
     return {
       get: async (key) => {
         this.#checkUp()
+        await this.#turn()
         const entry = bucket.get(key)
         return entry && { value: entry.value, revision: entry.revision }
       },
@@ -376,11 +381,17 @@ export class EmbeddedHandle implements Bus {
     return true
   }
 
-  #inboxesFor(user: string): Inboxes {
+  async #inboxesFor(user: string): Promise<Inboxes> {
     checkUser(user)
     this.#checkUp()
+    await this.#turn()
     this.#core.inboxes.expire(this.#core.clock.now())
     return this.#core.inboxes
+  }
+
+  /** Whoever asks again and again must not keep the event loop from what he waits for. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#core.turns.add(resolve))
   }
 
   #checkUp(): void {

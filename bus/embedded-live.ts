@@ -78,6 +78,11 @@ export class Live {
     this.#onError = onError
   }
 
+  /** Whether anybody is attached to the user. */
+  has(user: string): boolean {
+    return this.#first.has(user)
+  }
+
   /** Undefined: the owner is attached to the user already. */
   attach(owner: LiveOwner, user: string, sink: UserSink, epoch: string): Attachment | undefined {
     const first = this.#first.get(user)

@@ -1,18 +1,12 @@
 // User id ↔ subject token: injective, readable, and safe against subject and protocol injection.
 
+import { isUserId } from '../proto/user-id.js'
 import { BusError } from './bus.js'
 
-const PLAIN = /^[A-Za-z0-9_@+=:,~-]+$/
-const LIMIT_BYTES = 256
-const decoder = new TextDecoder('utf-8', { fatal: true })
+export { isUserId }
 
-/** True for 1–256 bytes of UTF-8 without control characters (and without lone surrogates, which have no UTF-8). */
-export function isUserId(user: string): boolean {
-  if (user.length === 0 || user.length > LIMIT_BYTES) return false
-  if (PLAIN.test(user)) return true
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return Buffer.byteLength(user) <= LIMIT_BYTES && user.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(user)
-}
+const PLAIN = /^[A-Za-z0-9_@+=:,~-]+$/
+const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** One subject token. Throws BusError `bad_user`. */
 export function userToken(user: string): string {

@@ -1,8 +1,9 @@
-// The generated protobuf classes under short names, set up so that 64-bit numbers are plain numbers.
-// Everything on our wires (times, sequences, limits) stays below 2^53.
+// The generated protobuf classes under short names, with plain numbers for 64-bit fields.
 
-export { Reader } from './plain-numbers.js' // before the classes
+import './plain-numbers.js'
 
+import protobuf from 'protobufjs/minimal.js'
 import { holdwire } from '#messages'
 
 export import v1 = holdwire.v1
+export const { Reader } = protobuf

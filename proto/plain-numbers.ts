@@ -1,9 +1,7 @@
-// Sets protobufjs up so that 64-bit numbers are plain numbers. Has to be evaluated before the generated classes, whose
-// default values are made when they are loaded: with the optional `long` package around they would be Long objects.
+// Makes protobufjs use plain numbers for 64-bit fields: everything on our wires (times, sequences, limits) stays below 2^53.
+// Must run before the generated code, which takes its default values from here.
 
 import protobuf from 'protobufjs/minimal.js'
 
 protobuf.util.Long = null as never
 protobuf.configure()
-
-export const { Reader } = protobuf

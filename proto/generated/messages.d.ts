@@ -1386,6 +1386,12 @@ export namespace holdwire {
             /** RelayPoll closing. */
             closing: boolean;
 
+            /** RelayPoll topics. */
+            topics: string[];
+
+            /** RelayPoll anyTopics. */
+            anyTopics: boolean;
+
             /**
              * Creates a new RelayPoll instance using the specified properties.
              * @param [properties] Properties to set
@@ -1439,6 +1445,12 @@ export namespace holdwire {
                 /** RelayPoll closing */
                 closing?: (boolean|null);
 
+                /** RelayPoll topics */
+                topics?: (string[]|null);
+
+                /** RelayPoll anyTopics */
+                anyTopics?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1471,6 +1483,9 @@ export namespace holdwire {
 
             /** RelaySend body. */
             body: Uint8Array;
+
+            /** RelaySend end. */
+            end: boolean;
 
             /**
              * Creates a new RelaySend instance using the specified properties.
@@ -1509,6 +1524,9 @@ export namespace holdwire {
 
                 /** RelaySend body */
                 body?: (Uint8Array|null);
+
+                /** RelaySend end */
+                end?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1605,11 +1623,14 @@ export namespace holdwire {
             /** MoveSession user. */
             user: string;
 
-            /** MoveSession cursor. */
-            cursor: string;
+            /** MoveSession session. */
+            session: string;
 
             /** MoveSession to. */
             to: string;
+
+            /** MoveSession as. */
+            as: string;
 
             /**
              * Creates a new MoveSession instance using the specified properties.
@@ -1646,11 +1667,14 @@ export namespace holdwire {
                 /** MoveSession user */
                 user?: (string|null);
 
-                /** MoveSession cursor */
-                cursor?: (string|null);
+                /** MoveSession session */
+                session?: (string|null);
 
                 /** MoveSession to */
                 to?: (string|null);
+
+                /** MoveSession as */
+                as?: (string|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1841,6 +1865,21 @@ export namespace holdwire {
             /** RelayReply accepted. */
             accepted: number;
 
+            /** RelayReply movedTo. */
+            movedTo: string;
+
+            /** RelayReply movedAs. */
+            movedAs: string;
+
+            /** RelayReply retryAfterMs. */
+            retryAfterMs: number;
+
+            /** RelayReply users. */
+            users: number;
+
+            /** RelayReply sessions. */
+            sessions: holdwire.v1.TransportCount.$Properties[];
+
             /**
              * Creates a new RelayReply instance using the specified properties.
              * @param [properties] Properties to set
@@ -1894,12 +1933,98 @@ export namespace holdwire {
                 /** RelayReply accepted */
                 accepted?: (number|null);
 
+                /** RelayReply movedTo */
+                movedTo?: (string|null);
+
+                /** RelayReply movedAs */
+                movedAs?: (string|null);
+
+                /** RelayReply retryAfterMs */
+                retryAfterMs?: (number|null);
+
+                /** RelayReply users */
+                users?: (number|null);
+
+                /** RelayReply sessions */
+                sessions?: (holdwire.v1.TransportCount.$Properties[]|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a RelayReply. */
             type $Shape = holdwire.v1.RelayReply.$Properties;
+        }
+
+        /**
+         * Properties of a TransportCount.
+         * @deprecated Use holdwire.v1.TransportCount.$Properties instead.
+         */
+        interface ITransportCount extends holdwire.v1.TransportCount.$Properties {
+        }
+
+        /** Represents a TransportCount. */
+        class TransportCount {
+
+            /**
+             * Constructs a new TransportCount.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.TransportCount.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TransportCount transport. */
+            transport: string;
+
+            /** TransportCount sessions. */
+            sessions: number;
+
+            /**
+             * Creates a new TransportCount instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns TransportCount instance
+             */
+            static create(properties: holdwire.v1.TransportCount.$Shape): holdwire.v1.TransportCount & holdwire.v1.TransportCount.$Shape;
+            static create(properties?: holdwire.v1.TransportCount.$Properties): holdwire.v1.TransportCount;
+
+            /**
+             * Encodes the specified TransportCount message. Does not implicitly {@link holdwire.v1.TransportCount.verify|verify} messages.
+             * @param message TransportCount message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.TransportCount.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TransportCount message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.TransportCount & holdwire.v1.TransportCount.$Shape} TransportCount
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.TransportCount & holdwire.v1.TransportCount.$Shape;
+        }
+
+        namespace TransportCount {
+
+            /** Properties of a TransportCount. */
+            interface $Properties {
+
+                /** TransportCount transport */
+                transport?: (string|null);
+
+                /** TransportCount sessions */
+                sessions?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TransportCount. */
+            type $Shape = holdwire.v1.TransportCount.$Properties;
         }
 
         /**
@@ -1927,14 +2052,17 @@ export namespace holdwire {
             /** MovedSession base. */
             base: number;
 
-            /** MovedSession frames. */
-            frames: holdwire.v1.MovedFrame.$Properties[];
+            /** MovedSession baseInbox. */
+            baseInbox: number;
+
+            /** MovedSession last. */
+            last: number;
 
             /** MovedSession inbox. */
             inbox: number;
 
-            /** MovedSession worker. */
-            worker: string;
+            /** MovedSession frames. */
+            frames: holdwire.v1.MovedFrame.$Properties[];
 
             /** MovedSession context. */
             context: Uint8Array;
@@ -1951,11 +2079,8 @@ export namespace holdwire {
             /** MovedSession device. */
             device: string;
 
-            /** MovedSession uplinkSequence. */
-            uplinkSequence: number;
-
-            /** MovedSession ackedInbox. */
-            ackedInbox: number;
+            /** MovedSession live. */
+            live: boolean;
 
             /**
              * Creates a new MovedSession instance using the specified properties.
@@ -1995,14 +2120,17 @@ export namespace holdwire {
                 /** MovedSession base */
                 base?: (number|null);
 
-                /** MovedSession frames */
-                frames?: (holdwire.v1.MovedFrame.$Properties[]|null);
+                /** MovedSession baseInbox */
+                baseInbox?: (number|null);
+
+                /** MovedSession last */
+                last?: (number|null);
 
                 /** MovedSession inbox */
                 inbox?: (number|null);
 
-                /** MovedSession worker */
-                worker?: (string|null);
+                /** MovedSession frames */
+                frames?: (holdwire.v1.MovedFrame.$Properties[]|null);
 
                 /** MovedSession context */
                 context?: (Uint8Array|null);
@@ -2019,11 +2147,8 @@ export namespace holdwire {
                 /** MovedSession device */
                 device?: (string|null);
 
-                /** MovedSession uplinkSequence */
-                uplinkSequence?: (number|null);
-
-                /** MovedSession ackedInbox */
-                ackedInbox?: (number|null);
+                /** MovedSession live */
+                live?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2052,6 +2177,9 @@ export namespace holdwire {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
+            /** MovedFrame number. */
+            number: number;
+
             /** MovedFrame frame. */
             frame: Uint8Array;
 
@@ -2063,6 +2191,9 @@ export namespace holdwire {
 
             /** MovedFrame collapseKey. */
             collapseKey: string;
+
+            /** MovedFrame durable. */
+            durable: boolean;
 
             /**
              * Creates a new MovedFrame instance using the specified properties.
@@ -2096,6 +2227,9 @@ export namespace holdwire {
             /** Properties of a MovedFrame. */
             interface $Properties {
 
+                /** MovedFrame number */
+                number?: (number|null);
+
                 /** MovedFrame frame */
                 frame?: (Uint8Array|null);
 
@@ -2107,6 +2241,9 @@ export namespace holdwire {
 
                 /** MovedFrame collapseKey */
                 collapseKey?: (string|null);
+
+                /** MovedFrame durable */
+                durable?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

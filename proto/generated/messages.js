@@ -1897,6 +1897,7 @@ export const holdwire = $root.holdwire = (() => {
         v1.RelayPoll = (function() {
 
             const RelayPoll = function (properties) {
+                this.topics = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1910,6 +1911,8 @@ export const holdwire = $root.holdwire = (() => {
             RelayPoll.prototype.body = $util.newBuffer([]);
             RelayPoll.prototype.tokenExpires = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             RelayPoll.prototype.closing = false;
+            RelayPoll.prototype.topics = $util.emptyArray;
+            RelayPoll.prototype.anyTopics = false;
 
             RelayPoll.create = function(properties) {
                 return new RelayPoll(properties);
@@ -1936,6 +1939,11 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(48).uint64(message.tokenExpires);
                 if (message.closing != null && $Object.hasOwnProperty.call(message, "closing") && message.closing !== false)
                     writer.uint32(56).bool(message.closing);
+                if (message.topics != null && message.topics.length)
+                    for (let i = 0; i < message.topics.length; ++i)
+                        writer.uint32(66).string(message.topics[i]);
+                if (message.anyTopics != null && $Object.hasOwnProperty.call(message, "anyTopics") && message.anyTopics !== false)
+                    writer.uint32(72).bool(message.anyTopics);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2032,6 +2040,23 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.closing;
                             continue;
                         }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.topics && message.topics.length))
+                                message.topics = [];
+                            message.topics.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.anyTopics = value;
+                            else
+                                delete message.anyTopics;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -2063,6 +2088,7 @@ export const holdwire = $root.holdwire = (() => {
 
             RelaySend.prototype.session = "";
             RelaySend.prototype.body = $util.newBuffer([]);
+            RelaySend.prototype.end = false;
 
             RelaySend.create = function(properties) {
                 return new RelaySend(properties);
@@ -2079,6 +2105,8 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(10).string(message.session);
                 if (message.body != null && $Object.hasOwnProperty.call(message, "body") && message.body.length)
                     writer.uint32(18).bytes(message.body);
+                if (message.end != null && $Object.hasOwnProperty.call(message, "end") && message.end !== false)
+                    writer.uint32(24).bool(message.end);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2128,6 +2156,15 @@ export const holdwire = $root.holdwire = (() => {
                                 message.body = value;
                             else
                                 delete message.body;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.end = value;
+                            else
+                                delete message.end;
                             continue;
                         }
                     }
@@ -2246,8 +2283,9 @@ export const holdwire = $root.holdwire = (() => {
             };
 
             MoveSession.prototype.user = "";
-            MoveSession.prototype.cursor = "";
+            MoveSession.prototype.session = "";
             MoveSession.prototype.to = "";
+            MoveSession.prototype.as = "";
 
             MoveSession.create = function(properties) {
                 return new MoveSession(properties);
@@ -2262,10 +2300,12 @@ export const holdwire = $root.holdwire = (() => {
                     throw $Error("max depth exceeded");
                 if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
                     writer.uint32(10).string(message.user);
-                if (message.cursor != null && $Object.hasOwnProperty.call(message, "cursor") && message.cursor !== "")
-                    writer.uint32(18).string(message.cursor);
+                if (message.session != null && $Object.hasOwnProperty.call(message, "session") && message.session !== "")
+                    writer.uint32(18).string(message.session);
                 if (message.to != null && $Object.hasOwnProperty.call(message, "to") && message.to !== "")
                     writer.uint32(26).string(message.to);
+                if (message.as != null && $Object.hasOwnProperty.call(message, "as") && message.as !== "")
+                    writer.uint32(34).string(message.as);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2312,9 +2352,9 @@ export const holdwire = $root.holdwire = (() => {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
-                                message.cursor = value;
+                                message.session = value;
                             else
-                                delete message.cursor;
+                                delete message.session;
                             continue;
                         }
                     case 3: {
@@ -2324,6 +2364,15 @@ export const holdwire = $root.holdwire = (() => {
                                 message.to = value;
                             else
                                 delete message.to;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.as = value;
+                            else
+                                delete message.as;
                             continue;
                         }
                     }
@@ -2526,6 +2575,7 @@ export const holdwire = $root.holdwire = (() => {
         v1.RelayReply = (function() {
 
             const RelayReply = function (properties) {
+                this.sessions = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2539,6 +2589,11 @@ export const holdwire = $root.holdwire = (() => {
             RelayReply.prototype.cause = "";
             RelayReply.prototype.moved = null;
             RelayReply.prototype.accepted = 0;
+            RelayReply.prototype.movedTo = "";
+            RelayReply.prototype.movedAs = "";
+            RelayReply.prototype.retryAfterMs = 0;
+            RelayReply.prototype.users = 0;
+            RelayReply.prototype.sessions = $util.emptyArray;
 
             RelayReply.create = function(properties) {
                 return new RelayReply(properties);
@@ -2565,6 +2620,17 @@ export const holdwire = $root.holdwire = (() => {
                     $root.holdwire.v1.MovedSession.encode(message.moved, writer.uint32(50).fork(), _depth + 1).ldelim();
                 if (message.accepted != null && $Object.hasOwnProperty.call(message, "accepted") && message.accepted !== 0)
                     writer.uint32(56).uint32(message.accepted);
+                if (message.movedTo != null && $Object.hasOwnProperty.call(message, "movedTo") && message.movedTo !== "")
+                    writer.uint32(66).string(message.movedTo);
+                if (message.movedAs != null && $Object.hasOwnProperty.call(message, "movedAs") && message.movedAs !== "")
+                    writer.uint32(74).string(message.movedAs);
+                if (message.retryAfterMs != null && $Object.hasOwnProperty.call(message, "retryAfterMs") && message.retryAfterMs !== 0)
+                    writer.uint32(80).uint32(message.retryAfterMs);
+                if (message.users != null && $Object.hasOwnProperty.call(message, "users") && message.users !== 0)
+                    writer.uint32(88).uint32(message.users);
+                if (message.sessions != null && message.sessions.length)
+                    for (let i = 0; i < message.sessions.length; ++i)
+                        $root.holdwire.v1.TransportCount.encode(message.sessions[i], writer.uint32(98).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2658,6 +2724,50 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.accepted;
                             continue;
                         }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.movedTo = value;
+                            else
+                                delete message.movedTo;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.movedAs = value;
+                            else
+                                delete message.movedAs;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.retryAfterMs = value;
+                            else
+                                delete message.retryAfterMs;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.users = value;
+                            else
+                                delete message.users;
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.sessions && message.sessions.length))
+                                message.sessions = [];
+                            message.sessions.push($root.holdwire.v1.TransportCount.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -2678,6 +2788,104 @@ export const holdwire = $root.holdwire = (() => {
             return RelayReply;
         })();
 
+        v1.TransportCount = (function() {
+
+            const TransportCount = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            TransportCount.prototype.transport = "";
+            TransportCount.prototype.sessions = 0;
+
+            TransportCount.create = function(properties) {
+                return new TransportCount(properties);
+            };
+
+            TransportCount.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.transport != null && $Object.hasOwnProperty.call(message, "transport") && message.transport !== "")
+                    writer.uint32(10).string(message.transport);
+                if (message.sessions != null && $Object.hasOwnProperty.call(message, "sessions") && message.sessions !== 0)
+                    writer.uint32(16).uint32(message.sessions);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            TransportCount.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.TransportCount();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.transport = value;
+                            else
+                                delete message.transport;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.sessions = value;
+                            else
+                                delete message.sessions;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return TransportCount;
+        })();
+
         v1.MovedSession = (function() {
 
             const MovedSession = function (properties) {
@@ -2690,16 +2898,16 @@ export const holdwire = $root.holdwire = (() => {
 
             MovedSession.prototype.session = "";
             MovedSession.prototype.base = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            MovedSession.prototype.frames = $util.emptyArray;
+            MovedSession.prototype.baseInbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MovedSession.prototype.last = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedSession.prototype.inbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            MovedSession.prototype.worker = "";
+            MovedSession.prototype.frames = $util.emptyArray;
             MovedSession.prototype.context = $util.newBuffer([]);
             MovedSession.prototype.status = "";
             MovedSession.prototype.note = "";
             MovedSession.prototype.since = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedSession.prototype.device = "";
-            MovedSession.prototype.uplinkSequence = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            MovedSession.prototype.ackedInbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MovedSession.prototype.live = false;
 
             MovedSession.create = function(properties) {
                 return new MovedSession(properties);
@@ -2716,27 +2924,27 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(10).string(message.session);
                 if (message.base != null && $Object.hasOwnProperty.call(message, "base") && (typeof message.base === "object" ? message.base.low || message.base.high : message.base !== 0))
                     writer.uint32(16).uint64(message.base);
+                if (message.baseInbox != null && $Object.hasOwnProperty.call(message, "baseInbox") && (typeof message.baseInbox === "object" ? message.baseInbox.low || message.baseInbox.high : message.baseInbox !== 0))
+                    writer.uint32(24).uint64(message.baseInbox);
+                if (message.last != null && $Object.hasOwnProperty.call(message, "last") && (typeof message.last === "object" ? message.last.low || message.last.high : message.last !== 0))
+                    writer.uint32(32).uint64(message.last);
+                if (message.inbox != null && $Object.hasOwnProperty.call(message, "inbox") && (typeof message.inbox === "object" ? message.inbox.low || message.inbox.high : message.inbox !== 0))
+                    writer.uint32(40).uint64(message.inbox);
                 if (message.frames != null && message.frames.length)
                     for (let i = 0; i < message.frames.length; ++i)
-                        $root.holdwire.v1.MovedFrame.encode(message.frames[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-                if (message.inbox != null && $Object.hasOwnProperty.call(message, "inbox") && (typeof message.inbox === "object" ? message.inbox.low || message.inbox.high : message.inbox !== 0))
-                    writer.uint32(32).uint64(message.inbox);
-                if (message.worker != null && $Object.hasOwnProperty.call(message, "worker") && message.worker !== "")
-                    writer.uint32(42).string(message.worker);
+                        $root.holdwire.v1.MovedFrame.encode(message.frames[i], writer.uint32(50).fork(), _depth + 1).ldelim();
                 if (message.context != null && $Object.hasOwnProperty.call(message, "context") && message.context.length)
-                    writer.uint32(50).bytes(message.context);
+                    writer.uint32(58).bytes(message.context);
                 if (message.status != null && $Object.hasOwnProperty.call(message, "status") && message.status !== "")
-                    writer.uint32(58).string(message.status);
+                    writer.uint32(66).string(message.status);
                 if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "")
-                    writer.uint32(66).string(message.note);
+                    writer.uint32(74).string(message.note);
                 if (message.since != null && $Object.hasOwnProperty.call(message, "since") && (typeof message.since === "object" ? message.since.low || message.since.high : message.since !== 0))
-                    writer.uint32(72).uint64(message.since);
+                    writer.uint32(80).uint64(message.since);
                 if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
-                    writer.uint32(82).string(message.device);
-                if (message.uplinkSequence != null && $Object.hasOwnProperty.call(message, "uplinkSequence") && (typeof message.uplinkSequence === "object" ? message.uplinkSequence.low || message.uplinkSequence.high : message.uplinkSequence !== 0))
-                    writer.uint32(88).uint64(message.uplinkSequence);
-                if (message.ackedInbox != null && $Object.hasOwnProperty.call(message, "ackedInbox") && (typeof message.ackedInbox === "object" ? message.ackedInbox.low || message.ackedInbox.high : message.ackedInbox !== 0))
-                    writer.uint32(96).uint64(message.ackedInbox);
+                    writer.uint32(90).string(message.device);
+                if (message.live != null && $Object.hasOwnProperty.call(message, "live") && message.live !== false)
+                    writer.uint32(96).bool(message.live);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2789,14 +2997,24 @@ export const holdwire = $root.holdwire = (() => {
                             continue;
                         }
                     case 3: {
-                            if (wireType !== 2)
+                            if (wireType !== 0)
                                 break;
-                            if (!(message.frames && message.frames.length))
-                                message.frames = [];
-                            message.frames.push($root.holdwire.v1.MovedFrame.decode(reader, reader.size(), $undefined, _depth + 1));
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.baseInbox = value;
+                            else
+                                delete message.baseInbox;
                             continue;
                         }
                     case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.last = value;
+                            else
+                                delete message.last;
+                            continue;
+                        }
+                    case 5: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
@@ -2805,16 +3023,15 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.inbox;
                             continue;
                         }
-                    case 5: {
+                    case 6: {
                             if (wireType !== 2)
                                 break;
-                            if ((value = reader.stringVerify()).length)
-                                message.worker = value;
-                            else
-                                delete message.worker;
+                            if (!(message.frames && message.frames.length))
+                                message.frames = [];
+                            message.frames.push($root.holdwire.v1.MovedFrame.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
-                    case 6: {
+                    case 7: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.bytes()).length)
@@ -2823,7 +3040,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.context;
                             continue;
                         }
-                    case 7: {
+                    case 8: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
@@ -2832,7 +3049,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.status;
                             continue;
                         }
-                    case 8: {
+                    case 9: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
@@ -2841,7 +3058,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.note;
                             continue;
                         }
-                    case 9: {
+                    case 10: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
@@ -2850,7 +3067,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.since;
                             continue;
                         }
-                    case 10: {
+                    case 11: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
@@ -2859,22 +3076,13 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.device;
                             continue;
                         }
-                    case 11: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.uplinkSequence = value;
-                            else
-                                delete message.uplinkSequence;
-                            continue;
-                        }
                     case 12: {
                             if (wireType !== 0)
                                 break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.ackedInbox = value;
+                            if (value = reader.bool())
+                                message.live = value;
                             else
-                                delete message.ackedInbox;
+                                delete message.live;
                             continue;
                         }
                     }
@@ -2906,10 +3114,12 @@ export const holdwire = $root.holdwire = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
 
+            MovedFrame.prototype.number = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedFrame.prototype.frame = $util.newBuffer([]);
             MovedFrame.prototype.inbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedFrame.prototype.expires = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedFrame.prototype.collapseKey = "";
+            MovedFrame.prototype.durable = false;
 
             MovedFrame.create = function(properties) {
                 return new MovedFrame(properties);
@@ -2922,14 +3132,18 @@ export const holdwire = $root.holdwire = (() => {
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
+                if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0))
+                    writer.uint32(8).uint64(message.number);
                 if (message.frame != null && $Object.hasOwnProperty.call(message, "frame") && message.frame.length)
-                    writer.uint32(10).bytes(message.frame);
+                    writer.uint32(18).bytes(message.frame);
                 if (message.inbox != null && $Object.hasOwnProperty.call(message, "inbox") && (typeof message.inbox === "object" ? message.inbox.low || message.inbox.high : message.inbox !== 0))
-                    writer.uint32(16).uint64(message.inbox);
+                    writer.uint32(24).uint64(message.inbox);
                 if (message.expires != null && $Object.hasOwnProperty.call(message, "expires") && (typeof message.expires === "object" ? message.expires.low || message.expires.high : message.expires !== 0))
-                    writer.uint32(24).uint64(message.expires);
+                    writer.uint32(32).uint64(message.expires);
                 if (message.collapseKey != null && $Object.hasOwnProperty.call(message, "collapseKey") && message.collapseKey !== "")
-                    writer.uint32(34).string(message.collapseKey);
+                    writer.uint32(42).string(message.collapseKey);
+                if (message.durable != null && $Object.hasOwnProperty.call(message, "durable") && message.durable !== false)
+                    writer.uint32(48).bool(message.durable);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2964,6 +3178,15 @@ export const holdwire = $root.holdwire = (() => {
                     let wireType = tag & 7;
                     switch (tag >>>= 3) {
                     case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.number = value;
+                            else
+                                delete message.number;
+                            continue;
+                        }
+                    case 2: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.bytes()).length)
@@ -2972,7 +3195,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.frame;
                             continue;
                         }
-                    case 2: {
+                    case 3: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
@@ -2981,7 +3204,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.inbox;
                             continue;
                         }
-                    case 3: {
+                    case 4: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
@@ -2990,13 +3213,22 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.expires;
                             continue;
                         }
-                    case 4: {
+                    case 5: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
                                 message.collapseKey = value;
                             else
                                 delete message.collapseKey;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.durable = value;
+                            else
+                                delete message.durable;
                             continue;
                         }
                     }

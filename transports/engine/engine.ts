@@ -54,7 +54,11 @@ export interface Exchange {
   readBody(limitBytes: number): void
   /** `extra` headers are checked like a Head's (a bad one throws: a bug). Answers HEAD without a body. `close` ends the connection afterwards. */
   respond(head: Head, body: Uint8Array | string | null, extra?: Head['headers'], close?: boolean): void
-  openStream(head: Head, extra?: Head['headers']): void
+  /**
+   * HEAD is answered with that, and the exchange has ended. `filler`: what may be put between two chunks without meaning anything, for engines that send a backlog only along with
+   * something more. Needed (a missing one throws: a bug) unless the content type is text/event-stream, where it is a comment.
+   */
+  openStream(head: Head, extra?: Head['headers'], filler?: string): void
   /** Sends all of `chunk` or nothing. */
   write(chunk: Uint8Array | string): Sent
   finish(): void

@@ -1,0 +1,23 @@
+// `auth: dev`: a client is who it says it is. Loopback only (the configuration sees to that).
+
+import { isUserId } from '../../bus/user-token.js'
+import type { CloseReason } from '../close-reason.js'
+import { type Authenticator, type Credentials, type Identity, isDevice } from './authenticator.js'
+
+export class DevAuthenticator implements Authenticator {
+  readonly #tokens: Authenticator | undefined
+
+  /** `tokens`: checks tokens where a key is configured, so that clients can be tried with real ones. */
+  constructor(tokens: Authenticator | undefined) {
+    this.#tokens = tokens
+  }
+
+  async authenticate(credentials: Credentials): Promise<Identity | CloseReason> {
+    const { bearer, queryToken, queryUser, device } = credentials
+    if (this.#tokens !== undefined && (bearer !== '' || queryToken !== '')) return this.#tokens.authenticate(credentials)
+    if (queryUser === '') return { code: 'unauthorized', reason: 'say who you are with ?user=' }
+    if (!isUserId(queryUser)) return { code: 'malformed', reason: 'user: 1 to 256 bytes of UTF-8 without control characters' }
+    if (device !== '' && !isDevice(device)) return { code: 'malformed', reason: 'device: at most 64 characters, no control characters' }
+    return { user: queryUser, ...(device === '' ? {} : { device }), topics: undefined, expiresAtMs: Number.POSITIVE_INFINITY }
+  }
+}

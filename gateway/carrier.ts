@@ -1,0 +1,34 @@
+// A carrier is somewhere to write until it ends: a WebSocket, an SSE response, one held request. A poll is a stream whose
+// write answers `spent`; nothing else in the gateway knows that polling exists.
+
+import type { CloseReason } from './close-reason.js'
+import type { Outbound } from './outbound.js'
+
+/** A frame and the cursor that goes with it in this session. */
+export interface Delivery {
+  readonly outbound: Outbound
+  readonly cursor: string
+}
+
+/**
+ * `more`: write on. `full`: taken; wait for `Session.drained`. `spent`: taken, and it can carry no more.
+ * `gone`: not taken; nobody is there any more.
+ */
+export type Written = 'more' | 'full' | 'spent' | 'gone'
+
+/** For metrics and for people: how the client is connected. */
+export type Transport = 'websocket' | 'sse' | 'keepalive' | 'longpoll'
+
+export interface Carrier {
+  readonly transport: Transport
+  /** A poll's wait, in milliseconds since the epoch; Infinity for a socket. `ping` is called then at the latest. */
+  readonly expiresAtMs: number
+  /** Encodes and hands to the engine now; never keeps, never throws, never calls the session back from inside. */
+  write(batch: readonly Delivery[]): Written
+  /** A sign of life: SSE comment, WebSocket ping (`gone` if the last one was not answered), an empty poll answer (`spent`). */
+  ping(): Written
+  /** The session has another carrier now. Ends this one. */
+  release(): void
+  /** Ends it, saying why as well as the transport can. Idempotent, never throws, never calls back from inside. */
+  end(reason: CloseReason): void
+}

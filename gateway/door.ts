@@ -1,0 +1,267 @@
+// Where clients come in: from an identity and perhaps a cursor to a session, here, taken over from another node, or new.
+
+import { BusError } from '../bus/bus.js'
+import { type Cursor, formatCursor, parseCursor, userTag } from '../proto/cursor.js'
+import type { Identity } from './auth/authenticator.js'
+import type { Transport } from './carrier.js'
+import type { CloseReason } from './close-reason.js'
+import { deliverGap, keepReading, readHistory } from './history.js'
+import { type Hub, splitSessionId } from './hub.js'
+import { decodeMoved, type Moved } from './moved.js'
+import { Outbound } from './outbound.js'
+import type { Positions } from './positions.js'
+import type { RelayClient } from './relay.js'
+import type { Session } from './session.js'
+import { type TopicClaims, Uplink, type UplinkHost } from './uplink.js'
+import type { UserEntry } from './user-entry.js'
+
+export interface Visitor {
+  readonly identity: Identity
+  /** As it came; undefined: none was given. */
+  readonly cursor: string | undefined
+  readonly transport: Transport
+  readonly ip: string
+}
+
+/**
+ * `session`: attach to it, from after frame `seen`, with `greeting` first. `elsewhere`: only for polls, which are relayed
+ * to `node` with `cursor` rather than taking the session over each time.
+ */
+export type Entrance =
+  | { readonly kind: 'session'; readonly session: Session; readonly seen: number; readonly greeting: Outbound | undefined }
+  | { readonly kind: 'elsewhere'; readonly node: string; readonly cursor: string }
+  | { readonly kind: 'refused'; readonly reason: CloseReason }
+
+/**
+ * What to do with a cursor of another node's session: `relay` (polls go there; anything else takes the session over),
+ * `take` (polls too: that node is going away), `adopt` (it is lost: go on from the inbox).
+ */
+export type Return = 'relay' | 'take' | 'adopt'
+
+export interface DoorOptions {
+  readonly hub: Hub
+  readonly positions: Positions
+  readonly relay: RelayClient
+  readonly uplinks: UplinkHost
+  readonly pingSeconds: number
+  readonly resumeSeconds: number
+  /** Tokens without a `topics` claim may join any topic. */
+  readonly anyTopic: boolean
+  /** Set while the node is going away. */
+  refusal(): CloseReason | undefined
+  resumed(transport: Transport, recovered: boolean): void
+  onError(error: unknown, what: string): void
+}
+
+/** Where a new session starts. */
+interface Start {
+  readonly inbox: number
+  readonly gap: boolean
+}
+
+export class Door {
+  readonly #options: DoorOptions
+
+  constructor(options: DoorOptions) {
+    this.#options = options
+  }
+
+  /** `how`: see Return. */
+  async enter(visitor: Visitor, how: Return = 'relay'): Promise<Entrance> {
+    const { identity, cursor: text } = visitor
+    try {
+      if (text === undefined) return await this.#openNew(visitor, undefined)
+      const cursor = parseCursor(text)
+      if (cursor === undefined) return refused({ code: 'malformed', reason: 'that is no cursor' })
+      if (cursor.userTag !== userTag(identity.user)) return refused({ code: 'forbidden', reason: 'that is a cursor of another user' })
+      return how === 'adopt' ? await this.#openNew(visitor, cursor) : await this.#comeBack(visitor, cursor, how)
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error
+      const { code } = error
+      return refused(
+        code === 'bad_user'
+          ? { code: 'malformed', reason: error.message }
+          : { code: 'bus_unavailable', reason: `the message bus: ${error.message}`, retryAfterMs: 2000 },
+      )
+    }
+  }
+
+  // ---- coming back ------------------------------------------------------------------------------------------------
+
+  async #comeBack(visitor: Visitor, cursor: Cursor, how: 'relay' | 'take'): Promise<Entrance> {
+    const { hub } = this.#options
+    const { at } = cursor
+    if (at === undefined) return this.#openNew(visitor, cursor)
+    let { node } = at
+    let ref = `${at.node}.${at.session}`
+    if (node === hub.node) {
+      const session = hub.session(ref)
+      if (session !== undefined) return this.#resume(visitor, cursor, at.frame, session)
+      const grave = hub.grave(ref)
+      if (grave?.kind !== 'moved') return this.#openNew(visitor, cursor)
+      node = grave.node
+      ref = splitSessionId(grave.id).ref
+    }
+    if (how === 'relay' && isPoll(visitor.transport)) {
+      const [, session = ''] = ref.split('.')
+      return { kind: 'elsewhere', node, cursor: formatCursor({ ...cursor, at: { node, session, frame: at.frame } }) }
+    }
+    return this.#takeOver(visitor, cursor, at.frame, node, ref)
+  }
+
+  async #resume(visitor: Visitor, cursor: Cursor, frame: number, session: Session): Promise<Entrance> {
+    const { hub } = this.#options
+    const entry = hub.users.get(visitor.identity.user)
+    // The tag is only a check; the session itself says whose it is.
+    if (session.owner.user !== visitor.identity.user || entry === undefined)
+      return refused({ code: 'forbidden', reason: 'that is a cursor of another user' })
+    if (frame > session.lastFrame) return refused({ code: 'malformed', reason: 'the cursor is ahead of its session' })
+    session.extend(visitor.identity.expiresAtMs)
+    this.#claim(session, visitor.identity)
+    const stayed = isPoll(visitor.transport) && session.transport !== undefined && isPoll(session.transport)
+    if (session.holdsAfter(frame)) {
+      this.#options.resumed(visitor.transport, true)
+      return { kind: 'session', session, seen: frame, greeting: stayed ? undefined : this.#hello(session, true) }
+    }
+    const complete = session.restart(frame, cursor.inbox)
+    if (!complete) deliverGap(hub, session, 'evicted')
+    const { truncated } = await readHistory(hub, entry, session)
+    this.#readOn(entry, session)
+    const recovered = complete && !truncated
+    this.#options.resumed(visitor.transport, recovered)
+    return { kind: 'session', session, seen: session.base, greeting: this.#hello(session, recovered) }
+  }
+
+  async #takeOver(visitor: Visitor, cursor: Cursor, frame: number, node: string, ref: string): Promise<Entrance> {
+    const { hub, relay } = this.#options
+    const { identity } = visitor
+    const id = hub.newSessionId()
+    const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id })
+    if (answer === undefined) return this.#openNew(visitor, cursor)
+    const entry = await hub.enter(identity.user)
+    try {
+      const moved = decodeMoved(answer)
+      const session = this.#rebuild(visitor, entry, id, moved)
+      let recovered = true
+      let seen = frame
+      if (!session.holdsAfter(frame)) {
+        recovered = session.restart(frame, cursor.inbox)
+        if (!recovered) deliverGap(hub, session, 'evicted')
+        seen = session.base
+      }
+      const { truncated } = await readHistory(hub, entry, session)
+      recovered &&= !truncated
+      this.#readOn(entry, session)
+      this.#options.resumed(visitor.transport, recovered)
+      return { kind: 'session', session, seen, greeting: this.#hello(session, recovered) }
+    } finally {
+      hub.settle(entry)
+    }
+  }
+
+  #rebuild(visitor: Visitor, entry: UserEntry, id: string, moved: Moved): Session {
+    const { hub } = this.#options
+    const { inbox, base, baseInbox, device, sinceMs } = moved
+    const { expiresAtMs } = visitor.identity
+    const session = hub.open(entry, id, visitor.ip, visitor.transport, { device, sinceMs, expiresAtMs, inbox, base, baseInbox })
+    for (const { number, inbox: asOf, outbound } of moved.frames) session.takeOver(number, asOf, outbound)
+    if (moved.last > session.lastFrame) session.takeOver(moved.last, inbox, undefined)
+    session.status = moved.status
+    session.note = moved.note
+    this.#connect(session, visitor.identity, moved.context)
+    return session
+  }
+
+  // ---- new sessions -----------------------------------------------------------------------------------------------
+
+  async #openNew(visitor: Visitor, cursor: Cursor | undefined): Promise<Entrance> {
+    const { hub, refusal } = this.#options
+    const { identity, ip, transport } = visitor
+    const { user } = identity
+    const device = identity.device ?? ''
+    const early = refusal()
+    if (early !== undefined) return refused(early)
+    const entry = await hub.enter(user)
+    try {
+      const start = cursor === undefined ? await this.#startOf(entry, device) : await this.#startAt(entry, cursor.epoch, cursor.inbox)
+      // From here to `open` nothing waits, so that the limits hold.
+      this.#endOlder(entry, device)
+      const reason = hub.refusal(user, ip)
+      if (reason !== undefined) return refused(reason)
+      const { inbox } = start
+      const options = { device, sinceMs: hub.now(), expiresAtMs: identity.expiresAtMs, inbox, base: 0, baseInbox: inbox }
+      const session = hub.open(entry, hub.newSessionId(), ip, transport, options)
+      if (device !== '') hub.announceDevice(session)
+      this.#connect(session, identity, new Uint8Array())
+      if (start.gap) deliverGap(hub, session, 'reset')
+      const { truncated } = await readHistory(hub, entry, session)
+      this.#readOn(entry, session)
+      const recovered = cursor !== undefined && !start.gap && !truncated
+      if (cursor !== undefined) this.#options.resumed(transport, recovered)
+      return { kind: 'session', session, seen: 0, greeting: this.#hello(session, recovered) }
+    } finally {
+      hub.settle(entry)
+    }
+  }
+
+  async #startOf(entry: UserEntry, device: string): Promise<Start> {
+    const position = await this.#options.positions.load(entry.user, device)
+    return position === undefined ? { inbox: 0, gap: false } : this.#startAt(entry, position.epoch, position.inbox)
+  }
+
+  async #startAt(entry: UserEntry, epoch: string, inbox: number): Promise<Start> {
+    if (epoch !== entry.epoch) return { inbox: 0, gap: true }
+    if (inbox <= entry.tail) return { inbox, gap: false }
+    // Ahead of what has reached this node: either that is on its way, or the store has lost its end.
+    const { messages } = await this.#options.hub.bus.readBefore(entry.user, Number.POSITIVE_INFINITY, 1)
+    const newest = messages.at(-1)?.seq ?? 0
+    return inbox <= newest ? { inbox, gap: false } : { inbox: 0, gap: true }
+  }
+
+  /** One device, one session: those of this node end before the newcomer is counted. */
+  #endOlder(entry: UserEntry, device: string): void {
+    if (device === '') return
+    for (const session of entry.sessions) {
+      if (session.device === device) session.close({ code: 'replaced', reason: 'a newer session of this device took over' })
+    }
+  }
+
+  // ---- both -------------------------------------------------------------------------------------------------------
+
+  #connect(session: Session, identity: Identity, context: Uint8Array): void {
+    session.uplink = new Uplink(this.#options.uplinks, session, this.#claimsOf(identity), context)
+    session.uplink.open()
+  }
+
+  #claim(session: Session, identity: Identity): void {
+    session.uplink?.claim(this.#claimsOf(identity))
+  }
+
+  #claimsOf(identity: Identity): TopicClaims {
+    return { topics: identity.topics ?? [], any: identity.topics === undefined && this.#options.anyTopic }
+  }
+
+  #readOn(entry: UserEntry, session: Session): void {
+    if (session.live || session.kind === 'closed') return
+    const { hub, onError } = this.#options
+    keepReading(hub, entry, session).catch((error) => {
+      onError(error, 'reading history for a session')
+      session.close({ code: 'internal', reason: 'history could not be read' })
+    })
+  }
+
+  #hello(session: Session, recovered: boolean): Outbound {
+    const { pingSeconds, resumeSeconds } = this.#options
+    return new Outbound({
+      hello: { session: session.id, user: session.owner.user, device: session.device, recovered, pingSeconds, resumeSeconds },
+    })
+  }
+}
+
+function isPoll(transport: Transport): boolean {
+  return transport === 'keepalive' || transport === 'longpoll'
+}
+
+function refused(reason: CloseReason): Entrance {
+  return { kind: 'refused', reason }
+}

@@ -1,0 +1,318 @@
+// All sessions of this node: by ref and by user, their one timer, and their pump once per tick.
+
+import { randomBytes } from 'node:crypto'
+import type { Bus } from '../bus/bus.js'
+import type { v1 } from '../proto/messages.js'
+import type { Delivery, Transport } from './carrier.js'
+import type { CloseReason, SessionCause } from './close-reason.js'
+import { controlEnvelope, EnvelopeReader } from './envelope.js'
+import { Session, type SessionHost, type SessionLimits, type SessionOptions } from './session.js'
+import { UserEntry, type UserEntryHost } from './user-entry.js'
+import { Wheel } from './wheel.js'
+
+export interface HubLimits extends SessionLimits {
+  readonly maxSessions: number
+  readonly maxSessionsPerUser: number
+  /** 0: unlimited. */
+  readonly maxSessionsPerIp: number
+}
+
+/** What the hub reports of its sessions: metrics, log lines, positions. */
+export interface HubEvents {
+  opened(session: Session, transport: Transport): void
+  closed(session: Session, reason: CloseReason): void
+  attached(transport: Transport): void
+  detached(transport: Transport): void
+  written(transport: Transport, batch: readonly Delivery[]): void
+  acknowledged(session: Session, inbox: number, publishedAtMs: number): void
+  gap(): void
+  dropped(why: string): void
+}
+
+export interface HubOptions {
+  readonly bus: Bus
+  /** Address of this process: random, new with every start. */
+  readonly node: string
+  readonly nodeName: string
+  readonly limits: HubLimits
+  readonly events: HubEvents
+  now(): number
+}
+
+/** What is left of a session that has ended. */
+export type Grave =
+  | { readonly kind: 'ended'; readonly cause: SessionCause }
+  | { readonly kind: 'moved'; readonly secret: string; readonly node: string; readonly id: string }
+
+const GRAVES_LIMIT = 10_000
+const WHEEL_MS = 100
+
+export class Hub implements SessionHost, UserEntryHost {
+  readonly envelopes = new EnvelopeReader()
+  readonly bus: Bus
+  readonly node: string
+  readonly nodeName: string
+  readonly limits: HubLimits
+  readonly #events: HubEvents
+  readonly #now: () => number
+  readonly #sessions = new Map<string, Session>()
+  readonly #users = new Map<string, UserEntry>()
+  readonly #perIp = new Map<string, number>()
+  readonly #ips = new Map<Session, string>()
+  readonly #graves = new Map<string, Grave>()
+  readonly #rooms = new Map<Session, () => void>()
+  readonly #wheel: Wheel<Session>
+  readonly #timer: NodeJS.Timeout
+  #dirty: Session[] = []
+  #nextNumber = 1
+  /** Sessions being opened: they count, so that a burst can't pass the limits. */
+  #opening = 0
+
+  constructor(options: HubOptions) {
+    this.bus = options.bus
+    this.node = options.node
+    this.nodeName = options.nodeName
+    this.limits = options.limits
+    this.#events = options.events
+    this.#now = () => options.now()
+    this.#wheel = new Wheel(WHEEL_MS, options.now())
+    this.#timer = setInterval(() => this.#wheel.turn(this.#now()), WHEEL_MS)
+  }
+
+  get sessions(): ReadonlyMap<string, Session> {
+    return this.#sessions
+  }
+
+  get users(): ReadonlyMap<string, UserEntry> {
+    return this.#users
+  }
+
+  session(ref: string): Session | undefined {
+    return this.#sessions.get(ref)
+  }
+
+  /** What became of a session that is not here (any more). */
+  grave(ref: string): Grave | undefined {
+    return this.#graves.get(ref)
+  }
+
+  outboxBytes(): number {
+    let bytes = 0
+    for (const session of this.#sessions.values()) bytes += session.outboxBytes
+    return bytes
+  }
+
+  // ---- opening and closing ----------------------------------------------------------------------------------------
+
+  /** Why no further session can be opened; undefined: it can. */
+  refusal(user: string, ip: string): CloseReason | undefined {
+    const { maxSessions, maxSessionsPerUser, maxSessionsPerIp } = this.limits
+    if (this.#sessions.size + this.#opening >= maxSessions)
+      return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
+    if ((this.#users.get(user)?.sessions.length ?? 0) >= maxSessionsPerUser) {
+      return { code: 'rate_limited', reason: `the user has ${maxSessionsPerUser} sessions already`, retryAfterMs: 10_000 }
+    }
+    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) >= maxSessionsPerIp) {
+      return { code: 'rate_limited', reason: `${maxSessionsPerIp} sessions come from this address already`, retryAfterMs: 10_000 }
+    }
+    return undefined
+  }
+
+  /** The user's entry, attached to the bus. Throws BusError. Call `settle` when done with it, whatever came of it. */
+  async enter(user: string): Promise<UserEntry> {
+    let entry = this.#users.get(user)
+    if (entry === undefined) {
+      entry = new UserEntry(this, user)
+      this.#users.set(user, entry)
+      entry.begin(this.bus)
+    }
+    entry.pins++
+    this.#opening++
+    try {
+      await entry.ready
+      return entry
+    } catch (error) {
+      this.settle(entry)
+      throw error
+    }
+  }
+
+  /** Ends what `enter` began: an entry that no session came of is let go. */
+  settle(entry: UserEntry): void {
+    entry.pins--
+    this.#opening--
+    this.#releaseUnused(entry)
+  }
+
+  /** A name for a session to be: `<ref>.<secret>`. */
+  newSessionId(): string {
+    return `${this.node}.${(this.#nextNumber++).toString(36)}.${randomBytes(16).toString('base64url')}`
+  }
+
+  open(entry: UserEntry, id: string, ip: string, transport: Transport, options: Omit<SessionOptions, 'owner' | 'ref' | 'secret'>): Session {
+    const { ref, secret } = splitSessionId(id)
+    const session = new Session(this, { ...options, owner: entry, ref, secret })
+    session.transport = transport
+    this.#sessions.set(ref, session)
+    entry.add(session)
+    if (this.limits.maxSessionsPerIp > 0) {
+      this.#ips.set(session, ip)
+      this.#perIp.set(ip, (this.#perIp.get(ip) ?? 0) + 1)
+    }
+    this.#events.opened(session, transport)
+    return session
+  }
+
+  /** The session goes on at another node under another id. */
+  moved(session: Session, node: string, id: string): void {
+    this.#bury(session.ref, { kind: 'moved', secret: session.secret, node, id })
+    session.close({ code: 'replaced', reason: 'the session goes on at another node' })
+  }
+
+  /** Resolves when the session's outbox has room again, or the session has ended. */
+  room(session: Session): Promise<void> {
+    if (session.hasRoom || session.kind === 'closed') return Promise.resolve()
+    return new Promise((resolve) => this.#rooms.set(session, resolve))
+  }
+
+  /** Tells every node that this session is the newest of its device. */
+  announceDevice(session: Session): void {
+    const replace = { device: session.device, session: session.ref, since: session.sinceMs }
+    this.bus.push(session.owner.user, controlEnvelope({ replace }))
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    for (const entry of this.#users.values()) entry.end()
+  }
+
+  // ---- SessionHost ------------------------------------------------------------------------------------------------
+
+  now(): number {
+    return this.#now()
+  }
+
+  markDirty(session: Session): void {
+    if (session.pumpQueued) return
+    session.pumpQueued = true
+    if (this.#dirty.push(session) === 1) setImmediate(() => this.#flush())
+  }
+
+  schedule(session: Session): void {
+    this.#wheel.schedule(session)
+  }
+
+  attached(_session: Session, transport: Transport): void {
+    this.#events.attached(transport)
+  }
+
+  detached(_session: Session, transport: Transport): void {
+    this.#events.detached(transport)
+  }
+
+  written(transport: Transport, batch: readonly Delivery[]): void {
+    this.#events.written(transport, batch)
+  }
+
+  acknowledged(session: Session, inbox: number, publishedAtMs: number): void {
+    this.#events.acknowledged(session, inbox, publishedAtMs)
+  }
+
+  roomy(session: Session): void {
+    const resolve = this.#rooms.get(session)
+    if (resolve === undefined) return
+    this.#rooms.delete(session)
+    resolve()
+  }
+
+  closed(session: Session, reason: CloseReason): void {
+    this.#sessions.delete(session.ref)
+    if (!this.#graves.has(session.ref)) this.#bury(session.ref, { kind: 'ended', cause: reason.cause ?? 'closed' })
+    const ip = this.#ips.get(session)
+    if (ip !== undefined) {
+      this.#ips.delete(session)
+      const left = (this.#perIp.get(ip) ?? 1) - 1
+      if (left === 0) this.#perIp.delete(ip)
+      else this.#perIp.set(ip, left)
+    }
+    const entry = this.#users.get(session.owner.user)
+    entry?.remove(session)
+    this.#events.closed(session, reason)
+    this.roomy(session)
+    if (entry !== undefined) this.#releaseUnused(entry)
+  }
+
+  // ---- UserEntryHost ----------------------------------------------------------------------------------------------
+
+  control(entry: UserEntry, control: v1.Control): v1.SessionList.$Properties {
+    const { close, replace } = control
+    const sessions = entry.sessions.map((session) => describe(session))
+    if (close != null) {
+      for (const session of entry.sessions) session.close({ code: 'closed', reason: close.reason || 'closed by the operator' })
+    }
+    if (replace != null) this.#replace(entry, replace)
+    return { node: this.nodeName, sessions }
+  }
+
+  gap(): void {
+    this.#events.gap()
+  }
+
+  dropped(why: string): void {
+    this.#events.dropped(why)
+  }
+
+  // -----------------------------------------------------------------------------------------------------------------
+
+  #releaseUnused(entry: UserEntry): void {
+    if (entry.sessions.length > 0 || entry.pins > 0 || this.#users.get(entry.user) !== entry) return
+    this.#users.delete(entry.user)
+    entry.end()
+  }
+
+  /** Older sessions with the device end; a session here that is newer than the newcomer says so in turn. */
+  #replace(entry: UserEntry, replace: v1.ReplaceDevice.$Properties): void {
+    const device = replace.device ?? ''
+    const since = replace.since ?? 0
+    const ref = replace.session ?? ''
+    for (const session of entry.sessions) {
+      if (session.device !== device || session.ref === ref) continue
+      const older = session.sinceMs < since || (session.sinceMs === since && session.ref < ref)
+      if (older) session.close({ code: 'replaced', reason: 'a newer session of this device took over' })
+      else this.announceDevice(session)
+    }
+  }
+
+  #flush(): void {
+    const dirty = this.#dirty
+    this.#dirty = []
+    for (const session of dirty) {
+      session.pumpQueued = false
+      session.pump()
+    }
+  }
+
+  #bury(ref: string, grave: Grave): void {
+    this.#graves.set(ref, grave)
+    if (this.#graves.size <= GRAVES_LIMIT) return
+    const oldest = this.#graves.keys().next()
+    if (!oldest.done) this.#graves.delete(oldest.value)
+  }
+}
+
+/** The public and the secret part of a session id; an id that is none has an empty secret. */
+export function splitSessionId(id: string): { readonly ref: string; readonly node: string; readonly secret: string } {
+  const [node = '', number = '', secret = ''] = id.split('.')
+  return { node, ref: `${node}.${number}`, secret }
+}
+
+function describe(session: Session): v1.SessionInfo.$Properties {
+  return {
+    session: session.ref,
+    transport: session.transport ?? '',
+    since: session.sinceMs,
+    device: session.device,
+    status: session.status,
+    note: session.note,
+  }
+}

@@ -1,0 +1,218 @@
+// A gateway node: hub, door, intake and relay on one bus, and how it leaves.
+
+import type { Bus, Unsubscribe } from '../bus/bus.js'
+import type { Peers } from '../bus/peers.js'
+import type { v1 } from '../proto/messages.js'
+import type { Authenticator } from './auth/authenticator.js'
+import type { Transport } from './carrier.js'
+import type { CloseReason } from './close-reason.js'
+import type { Config } from './config.js'
+import { Door } from './door.js'
+import { Hub, type HubEvents } from './hub.js'
+import { Intake } from './intake.js'
+import type { Logger } from './logger.js'
+import type { Metrics } from './metrics.js'
+import { Positions } from './positions.js'
+import { RelayClient } from './relay.js'
+
+export interface NodeOptions {
+  readonly bus: Bus
+  readonly config: Config
+  /** Random, new with every start: names the node on the bus. */
+  readonly address: string
+  readonly peers: Peers
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly authenticator: Authenticator
+}
+
+const UPLINK_QUEUE_FRAMES = 256
+const UPLINK_TRY_MS = 1500
+const POSITION_WRITES = 64
+/** Sessions told to leave at a time while draining, and how often at the fastest. */
+const DRAIN_BATCH = 64
+const DRAIN_STEP_MS = 20
+/** How long a client that was told to leave stays away, at least and at the most. */
+const RETURN_MS = { least: 500, most: 3000 }
+
+export class GatewayNode {
+  readonly hub: Hub
+  readonly door: Door
+  readonly intake: Intake
+  readonly relay: RelayClient
+  readonly #options: NodeOptions
+  readonly #positions: Positions
+  readonly #unsubscribe: Unsubscribe
+  readonly #goodbyes = new Set<Promise<void>>()
+  #leaving: CloseReason | undefined = undefined
+  #stopped = false
+
+  static async create(options: NodeOptions): Promise<GatewayNode> {
+    const { bus, config } = options
+    const bucket = await bus.bucket('positions', { ttlSeconds: config.inboxMaxAgeSeconds })
+    return new GatewayNode(
+      options,
+      new Positions({
+        bucket,
+        flushMs: config.positionsFlushMs,
+        maxInFlight: POSITION_WRITES,
+        onError: (error, what) => report(options.log, error, what),
+      }),
+    )
+  }
+
+  private constructor(options: NodeOptions, positions: Positions) {
+    const { bus, config, address, peers, authenticator, metrics, log } = options
+    const onError = (error: unknown, what: string) => report(log, error, what)
+    this.#options = options
+    this.#positions = positions
+    this.hub = new Hub({ bus, node: address, nodeName: config.nodeId, limits: hubLimits(config), events: this.#events(), now: Date.now })
+    this.relay = new RelayClient(bus, config.c2sTimeoutSeconds * 1000)
+    this.intake = new Intake({ authenticator, anyTopic: config.anyTopic, onError })
+    this.door = new Door({
+      hub: this.hub,
+      positions,
+      relay: this.relay,
+      uplinks: {
+        bus,
+        node: address,
+        limits: { queueMaxFrames: UPLINK_QUEUE_FRAMES, deadlineMs: config.c2sTimeoutSeconds * 1000, tryMs: UPLINK_TRY_MS },
+        observe: (kind, seconds) => metrics.c2sAnswered(kind, seconds),
+        onError,
+      },
+      pingSeconds: config.pingSeconds,
+      resumeSeconds: config.resumeSeconds,
+      anyTopic: config.anyTopic,
+      refusal: () => this.#leaving,
+      resumed: (transport, recovered) => metrics.resumed(transport, recovered),
+      onError,
+    })
+    // Idle sessions of a worker that has gone would never notice.
+    this.#unsubscribe = peers.onGone('c2s', (worker) => {
+      for (const session of this.hub.sessions.values()) session.uplink?.workerLost(worker)
+    })
+  }
+
+  get leaving(): boolean {
+    return this.#leaving !== undefined
+  }
+
+  stats(): v1.RelayReply.$Properties {
+    const sessions = [...this.sessionsByTransport()].map(([transport, count]) => ({ transport, sessions: count }))
+    return { users: this.hub.users.size, sessions }
+  }
+
+  sessionsByTransport(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    for (const { transport = 'none' } of this.hub.sessions.values()) counts.set(transport, (counts.get(transport) ?? 0) + 1)
+    return counts
+  }
+
+  /**
+   * Hands the sessions over, paced over at most `drainMs`: their clients are told to come back, which they do elsewhere (or
+   * here, after a restart, by cursor). Resolves when they have been told and, where there is another node, have been
+   * fetched or the time is over.
+   */
+  async drain(drainMs: number): Promise<void> {
+    const { log, peers } = this.#options
+    const deadlineMs = Date.now() + drainMs
+    this.#leaving = { code: 'draining', reason: 'this node is going away', retryAfterMs: RETURN_MS.most }
+    const sessions = [...this.hub.sessions.values()]
+    log.info({ sessions: sessions.length }, 'draining')
+    const steps = Math.ceil(sessions.length / DRAIN_BATCH)
+    const stepMs = Math.min(DRAIN_STEP_MS, drainMs / 2 / Math.max(1, steps))
+    for (let i = 0; i < sessions.length; i += DRAIN_BATCH) {
+      for (const session of sessions.slice(i, i + DRAIN_BATCH)) {
+        const retryAfterMs = Math.round(RETURN_MS.least + Math.random() * (RETURN_MS.most - RETURN_MS.least))
+        session.disconnect({ code: 'draining', reason: 'this node is going away', retryAfterMs })
+      }
+      await sleep(stepMs)
+    }
+    // Nobody else can take them over; they come back by cursor when this node is there again.
+    if (peers.list('gw').length === 0) return
+    const patienceMs = Math.min(deadlineMs, Date.now() + 2 * RETURN_MS.most)
+    while (this.hub.sessions.size > 0 && Date.now() < patienceMs) await sleep(DRAIN_STEP_MS)
+  }
+
+  /** Ends what is left, and says so to the c2s workers. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#leaving ??= { code: 'draining', reason: 'this node is going away', retryAfterMs: RETURN_MS.most }
+    this.#unsubscribe()
+    for (const session of [...this.hub.sessions.values()]) session.close(this.#leaving)
+    await Promise.race([Promise.all(this.#goodbyes), sleep(GOODBYES_MS)])
+    await this.#positions.stop()
+    this.hub.stop()
+  }
+
+  #events(): HubEvents {
+    const { metrics, log, config } = this.#options
+    return {
+      opened: (session, transport) => {
+        metrics.sessionOpened(transport)
+        log.debug({ ref: session.ref, user: session.owner.user, transport }, 'session opened')
+      },
+      closed: (session, reason) => {
+        metrics.sessionClosed(session.transport ?? 'none', reason.code)
+        log.debug({ ref: session.ref, user: session.owner.user, code: reason.code }, 'session closed')
+        this.#sayGoodbye(session.uplink?.bye())
+        this.#positions.hurry()
+      },
+      attached: () => undefined,
+      detached: () => undefined,
+      written: (transport: Transport, batch) => {
+        const counters = metrics.transport(transport)
+        const nowMs = Date.now()
+        for (const { outbound } of batch) {
+          if (outbound.publishedAtMs > 0) counters.delivered((nowMs - outbound.publishedAtMs) / 1000)
+        }
+        counters.written(batch.length, 0)
+      },
+      acknowledged: (session, inbox, publishedAtMs) => {
+        if (publishedAtMs > 0 && session.transport !== undefined)
+          metrics.transport(session.transport).acknowledged((Date.now() - publishedAtMs) / 1000)
+        const entry = this.hub.users.get(session.owner.user)
+        if (entry !== undefined) this.#positions.record(entry.user, session.device, { epoch: entry.epoch, inbox })
+      },
+      gap: () => metrics.gap(),
+      dropped: (why) => {
+        metrics.envelopeDropped()
+        log.debug({ why, limit: config.maxFrameBytes }, 'envelope dropped')
+      },
+    }
+  }
+
+  #sayGoodbye(bye: Promise<void> | undefined): void {
+    if (bye === undefined) return
+    const said = bye.catch((error) => report(this.#options.log, error, 'a goodbye')).finally(() => this.#goodbyes.delete(said))
+    this.#goodbyes.add(said)
+  }
+}
+
+const GOODBYES_MS = 2000
+
+/** Messages carry this much besides their data: id, sender, topic, key. */
+export const ENVELOPE_OVERHEAD_BYTES = 4096
+
+function hubLimits(config: Config) {
+  return {
+    pingMs: config.pingSeconds * 1000,
+    resumeMs: config.resumeSeconds * 1000,
+    waitingMaxFrames: config.outboxMaxFrames,
+    waitingMaxBytes: config.outboxMaxBytes,
+    sentMaxFrames: config.sentMaxFrames,
+    sentMaxBytes: config.sentMaxBytes,
+    maxSessions: config.maxSessions,
+    maxSessionsPerUser: config.maxSessionsPerUser,
+    maxSessionsPerIp: config.maxSessionsPerIp,
+  }
+}
+
+export function report(log: Logger, error: unknown, what: string): void {
+  log.error({ err: error }, `failed: ${what}`)
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,126 @@
+// Between gateways: requests for a session that another node holds, and sessions that change their node.
+
+import { type Bus, BusError, type Unsubscribe } from '../bus/bus.js'
+import { v1 } from '../proto/messages.js'
+import { type CloseReason, isReasonCode, type SessionCause } from './close-reason.js'
+import { type Hub, splitSessionId } from './hub.js'
+import { encodeMoved } from './moved.js'
+
+/**
+ * What the other node said. `lost`: it is not there any more, or does not know the session. `moved`: it is at `node` now,
+ * under `ref`.
+ */
+export type Relayed =
+  | { readonly kind: 'answer'; readonly reply: v1.RelayReply }
+  | { readonly kind: 'moved'; readonly node: string; readonly ref: string }
+  | { readonly kind: 'lost'; readonly cause: SessionCause }
+  | { readonly kind: 'refused'; readonly reason: CloseReason }
+
+const MARGIN_MS = 5000
+
+export class RelayClient {
+  readonly #bus: Bus
+  readonly #timeoutMs: number
+
+  constructor(bus: Bus, timeoutMs: number) {
+    this.#bus = bus
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** A held poll; answered after its wait at the latest. */
+  poll(node: string, poll: v1.RelayPoll.$Properties): Promise<Relayed> {
+    return this.#ask(node, { poll }, (poll.waitMs ?? 0) + MARGIN_MS)
+  }
+
+  send(node: string, send: v1.RelaySend.$Properties): Promise<Relayed> {
+    return this.#ask(node, { send }, this.#timeoutMs)
+  }
+
+  /** The client of a relayed poll has gone. */
+  async cancel(node: string, id: string): Promise<void> {
+    await this.#ask(node, { cancel: { id } }, this.#timeoutMs)
+  }
+
+  /** Undefined: there is no session to take over (any more). */
+  async move(node: string, move: v1.MoveSession.$Properties): Promise<v1.MovedSession.$Properties | undefined> {
+    const first = await this.#ask(node, { move }, this.#timeoutMs)
+    if (first.kind !== 'moved') return first.kind === 'answer' ? (first.reply.moved ?? undefined) : undefined
+    const second = await this.#ask(first.node, { move: { ...move, session: first.ref } }, this.#timeoutMs)
+    return second.kind === 'answer' ? (second.reply.moved ?? undefined) : undefined
+  }
+
+  async #ask(node: string, request: v1.RelayRequest.$Properties, timeoutMs: number): Promise<Relayed> {
+    let reply: v1.RelayReply
+    try {
+      reply = v1.RelayReply.decode(await this.#bus.request(`gw.${node}`, v1.RelayRequest.encode(request).finish(), { timeoutMs }))
+    } catch (error) {
+      // A node that does not answer in time is taken for dead: what it held can be had from the inbox.
+      if (error instanceof BusError && (error.code === 'no_responders' || error.code === 'timeout'))
+        return { kind: 'lost', cause: 'node_lost' }
+      throw error
+    }
+    if (reply.movedTo !== '') return { kind: 'moved', node: reply.movedTo, ref: reply.movedAs }
+    if (reply.code === 'unknown_session') return { kind: 'lost', cause: sessionCause(reply.cause) }
+    if (reply.code === '') return { kind: 'answer', reply }
+    const code = isReasonCode(reply.code) ? reply.code : 'internal'
+    const retry = reply.retryAfterMs > 0 ? { retryAfterMs: reply.retryAfterMs } : {}
+    return { kind: 'refused', reason: { code, reason: reply.message, ...retry } }
+  }
+}
+
+export interface RelayHandlers {
+  /** Polls a session of this node for another one. */
+  poll(poll: v1.RelayPoll): Promise<v1.RelayReply.$Properties>
+  cancel(id: string): void
+  send(send: v1.RelaySend): Promise<v1.RelayReply.$Properties>
+  pushAll(push: v1.PushAll): Promise<v1.RelayReply.$Properties>
+  stats(): v1.RelayReply.$Properties
+}
+
+/** Answers other gateways. */
+export async function serveRelay(bus: Bus, hub: Hub, handlers: RelayHandlers): Promise<Unsubscribe> {
+  async function answer({ poll, send, cancel, move, pushAll, stats }: v1.RelayRequest): Promise<v1.RelayReply.$Properties> {
+    if (poll != null) return handlers.poll(v1.RelayPoll.create(poll))
+    if (send != null) return handlers.send(v1.RelaySend.create(send))
+    if (cancel != null) {
+      handlers.cancel(cancel.id ?? '')
+      return {}
+    }
+    if (move != null) return giveUp(hub, v1.MoveSession.create(move))
+    if (pushAll != null) return handlers.pushAll(v1.PushAll.create(pushAll))
+    if (stats != null) return handlers.stats()
+    return refusal({ code: 'malformed', reason: 'a request this version does not know' })
+  }
+  return bus.serve(`gw.${hub.node}`, async (data) => v1.RelayReply.encode(await answer(v1.RelayRequest.decode(data))).finish())
+}
+
+export function refusal(reason: CloseReason): v1.RelayReply.$Properties {
+  return { code: reason.code, message: reason.reason, cause: reason.cause ?? '', retryAfterMs: reason.retryAfterMs ?? 0 }
+}
+
+/** What is to be said of a session that is not here. */
+export function absent(hub: Hub, ref: string): v1.RelayReply.$Properties {
+  const grave = hub.grave(ref)
+  if (grave?.kind === 'moved') return { movedTo: grave.node, movedAs: splitSessionId(grave.id).ref }
+  return refusal({ code: 'unknown_session', reason: 'no such session', cause: grave?.cause ?? 'never_existed' })
+}
+
+/** How long replies under way may hold up a move. */
+const IDLE_MS = 1000
+
+async function giveUp(hub: Hub, move: v1.MoveSession): Promise<v1.RelayReply.$Properties> {
+  const session = hub.session(move.session)
+  if (session === undefined) return absent(hub, move.session)
+  if (session.owner.user !== move.user) return refusal({ code: 'forbidden', reason: 'a session of another user' })
+  if (session.uplink !== undefined)
+    await Promise.race([session.uplink.idle(), new Promise((resolve) => setTimeout(resolve, IDLE_MS).unref())])
+  // Somebody else may have had it meanwhile.
+  if (hub.session(move.session) !== session) return absent(hub, move.session)
+  const moved = encodeMoved(session)
+  hub.moved(session, move.to, move.as)
+  return { moved }
+}
+
+function sessionCause(text: string): SessionCause {
+  return text === 'expired' || text === 'closed' || text === 'node_lost' ? text : 'never_existed'
+}

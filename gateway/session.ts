@@ -1,0 +1,431 @@
+// The session: what a client has with Holdwire, whichever connection carries it at the moment. Holds the outbox, knows its
+// carrier, outlives it. Everything here runs to its end without waiting; nothing here knows a socket, the bus or a timer.
+//
+//   attached{carrier} ⇄ detached{until} → closed{reason}
+
+import type { v1 } from '../proto/messages.js'
+import type { Carrier, Delivery, Transport } from './carrier.js'
+import type { CloseReason } from './close-reason.js'
+import type { Outbound } from './outbound.js'
+import { Outbox, type OutboxLimits } from './outbox.js'
+import type { TokenBucket } from './token-bucket.js'
+import type { Uplink } from './uplink.js'
+
+export interface SessionLimits extends OutboxLimits {
+  readonly pingMs: number
+  /** How long a session waits for its client to come back. */
+  readonly resumeMs: number
+}
+
+/** What a session tells its surroundings. Called from inside session methods; must not call back into the session. */
+export interface SessionHost {
+  readonly limits: SessionLimits
+  now(): number
+  /** Call `session.pump()` once at the end of this tick. */
+  markDirty(session: Session): void
+  /** `session.deadlineMs` has become earlier. */
+  schedule(session: Session): void
+  attached(session: Session, transport: Transport): void
+  detached(session: Session, transport: Transport): void
+  /** Frames were handed to the engine. */
+  written(transport: Transport, batch: readonly Delivery[]): void
+  /** The client handled everything up to this position; `publishedAtMs` of the last message among it (0: none). */
+  acknowledged(session: Session, inbox: number, publishedAtMs: number): void
+  /** There is room in the outbox again. */
+  roomy(session: Session): void
+  /** Exactly once. */
+  closed(session: Session, reason: CloseReason): void
+}
+
+/** The user as the session sees it: shared by all sessions of a user on this node. */
+export interface SessionUser {
+  readonly user: string
+  /** `<tag>.<epoch>.`: how cursors of this user begin. */
+  readonly cursorPrefix: string
+}
+
+export interface SessionOptions {
+  readonly owner: SessionUser
+  /** Public name: `<node>.<number>`. */
+  readonly ref: string
+  /** The unguessable part of the session id. */
+  readonly secret: string
+  readonly device: string
+  readonly sinceMs: number
+  readonly expiresAtMs: number
+  /** Inbox position the session starts after. */
+  readonly inbox: number
+  /** Of a session taken over from another node: number of the last frame acknowledged there, and the position as of it. */
+  readonly base: number
+  readonly baseInbox: number
+}
+
+type State =
+  | { readonly kind: 'attached'; readonly carrier: Carrier; writable: boolean; pingAtMs: number; greeting: Outbound | undefined }
+  | { readonly kind: 'detached'; readonly untilMs: number }
+  | { readonly kind: 'closed'; readonly reason: CloseReason }
+
+/** How much is encoded and handed to the engine at a time. */
+const BATCH_BYTES = 256 * 1024
+
+export class Session {
+  readonly owner: SessionUser
+  readonly ref: string
+  readonly secret: string
+  readonly device: string
+  readonly sinceMs: number
+  /** When the token ends, in milliseconds since the epoch. */
+  expiresAtMs: number
+  /** What this session says of itself; kept by the c2s worker, known here to answer probes. */
+  status = 'offline'
+  note = ''
+  /** Of the carrier it has or had last. */
+  transport: Transport | undefined = undefined
+  /** Where the wheel has it; see wheel.ts. */
+  scheduledAtMs = Number.POSITIVE_INFINITY
+  /** The hub's note that it will pump this session at the end of the tick. */
+  pumpQueued = false
+  /** What the client sends goes through here. Set once, right after the session was made. */
+  uplink: Uplink | undefined = undefined
+  /** How much its client may still say; made with the first frame. */
+  rate: TokenBucket | undefined = undefined
+  readonly #host: SessionHost
+  readonly #outbox: Outbox
+  #state: State
+  /** Position of the last inbox message taken into the outbox. */
+  #inbox: number
+  /** Live: durable messages are taken as they come. Else history is being read and comes first. */
+  #live = false
+  #deadlineMs = Number.POSITIVE_INFINITY
+
+  constructor(host: SessionHost, options: SessionOptions) {
+    this.#host = host
+    this.owner = options.owner
+    this.ref = options.ref
+    this.secret = options.secret
+    this.device = options.device
+    this.sinceMs = options.sinceMs
+    this.expiresAtMs = options.expiresAtMs
+    this.#inbox = options.inbox
+    this.#outbox = new Outbox(host.limits, options.base, options.baseInbox)
+    this.#state = { kind: 'detached', untilMs: host.now() + host.limits.resumeMs }
+    this.#reschedule()
+  }
+
+  /** What the client is given to name its session: a secret. */
+  get id(): string {
+    return `${this.ref}.${this.secret}`
+  }
+
+  get kind(): State['kind'] {
+    return this.#state.kind
+  }
+
+  get closeReason(): CloseReason | undefined {
+    return this.#state.kind === 'closed' ? this.#state.reason : undefined
+  }
+
+  get inbox(): number {
+    return this.#inbox
+  }
+
+  get live(): boolean {
+    return this.#live
+  }
+
+  get deadlineMs(): number {
+    return this.#deadlineMs
+  }
+
+  get outboxBytes(): number {
+    return this.#outbox.bytes
+  }
+
+  get hasRoom(): boolean {
+    return this.#outbox.hasRoom
+  }
+
+  /** Number of the last frame there is, and of the last one acknowledged. */
+  get lastFrame(): number {
+    return this.#outbox.last
+  }
+
+  get base(): number {
+    return this.#outbox.base
+  }
+
+  /** The cursor of a frame number at an inbox position. */
+  cursorAt(number: number, inbox: number): string {
+    return `${this.owner.cursorPrefix}${inbox.toString(36)}.${this.ref}.${number.toString(36)}`
+  }
+
+  /** The cursor of the last frame acknowledged: what a client has that has seen nothing since. */
+  get cursor(): string {
+    return this.cursorAt(this.#outbox.base, this.#outbox.baseInbox)
+  }
+
+  // ---- from the bus -----------------------------------------------------------------------------------------------
+
+  /** A frame that is not from the inbox. */
+  deliver(outbound: Outbound): void {
+    this.#push(outbound, false)
+  }
+
+  /** A message that has just been stored. Dropped while history is being read: it will be read too. */
+  durable(inbox: number, outbound: Outbound): void {
+    if (!this.#live || inbox <= this.#inbox) return
+    this.#inbox = inbox
+    this.#push(outbound, false)
+  }
+
+  /** A message read from the inbox. */
+  history(inbox: number, outbound: Outbound | undefined): void {
+    this.#inbox = inbox
+    if (outbound !== undefined) this.#push(outbound, true)
+  }
+
+  /** History is read up to `inbox`; from here on messages are taken as they come. Call only when nothing lies between. */
+  goLive(inbox: number): void {
+    this.#inbox = Math.max(inbox, this.#inbox)
+    this.#live = true
+  }
+
+  /** Durable messages have to be read again from `inbox` on. */
+  fallBehind(inbox: number): void {
+    this.#inbox = inbox
+    this.#live = false
+  }
+
+  /** The inbox was made anew: its positions start again. */
+  inboxReset(): void {
+    this.#inbox = 0
+  }
+
+  // ---- from transports --------------------------------------------------------------------------------------------
+
+  /**
+   * Whether a client at `frame` can be served from here (else call `restart`). The inbox must be read again if not.
+   */
+  holdsAfter(frame: number): boolean {
+    return this.#outbox.holdsAfter(frame)
+  }
+
+  /**
+   * The client is at `frame` and `inbox`, which is further back than the outbox: history is read again from there.
+   * False: frames that are not in the inbox are lost.
+   */
+  restart(frame: number, inbox: number): boolean {
+    this.fallBehind(inbox)
+    return this.#outbox.forgetDurable(frame, inbox)
+  }
+
+  /**
+   * Goes on over this carrier, from after frame `seen` on (which acknowledges everything up to it). `greeting` is sent
+   * first, without a number of its own. An older carrier is released.
+   */
+  attach(carrier: Carrier, seen: number, greeting: Outbound | undefined): void {
+    const state = this.#state
+    if (state.kind === 'closed') {
+      carrier.end(state.reason)
+      return
+    }
+    if (state.kind === 'attached') {
+      state.carrier.release()
+      this.#host.detached(this, state.carrier.transport)
+    }
+    this.ack(seen)
+    this.#outbox.rewind(this.#outbox.base)
+    this.transport = carrier.transport
+    this.#state = { kind: 'attached', carrier, writable: true, pingAtMs: this.#host.now() + this.#host.limits.pingMs, greeting }
+    this.#host.attached(this, carrier.transport)
+    this.#reschedule()
+    this.pump()
+  }
+
+  /** The carrier has ended. Anyone but the current one changes nothing. */
+  detach(carrier: Carrier): void {
+    const state = this.#state
+    if (state.kind !== 'attached' || state.carrier !== carrier) return
+    this.#state = { kind: 'detached', untilMs: this.#host.now() + this.#host.limits.resumeMs }
+    this.#host.detached(this, carrier.transport)
+    this.#reschedule()
+  }
+
+  isCarriedBy(carrier: Carrier): boolean {
+    return this.#state.kind === 'attached' && this.#state.carrier === carrier
+  }
+
+  /** The carrier can be written to again. */
+  drained(carrier: Carrier): void {
+    const state = this.#state
+    if (state.kind !== 'attached' || state.carrier !== carrier) return
+    state.writable = true
+    this.pump()
+  }
+
+  /** The client handled everything up to frame `number`. */
+  ack(number: number): void {
+    const outbox = this.#outbox
+    if (number <= outbox.base || number > outbox.last) return
+    const publishedAtMs = outbox.publishedAtMs(number)
+    outbox.acknowledge(number)
+    this.#host.acknowledged(this, outbox.baseInbox, publishedAtMs)
+    if (outbox.hasRoom) this.#host.roomy(this)
+  }
+
+  /** The token was refreshed. */
+  extend(expiresAtMs: number): void {
+    this.expiresAtMs = expiresAtMs
+    this.#reschedule()
+  }
+
+  /** Ends the carrier, but not the session. */
+  disconnect(reason: CloseReason): void {
+    const state = this.#state
+    if (state.kind !== 'attached') return
+    state.carrier.end(reason)
+    this.detach(state.carrier)
+  }
+
+  // ---- from the hub -----------------------------------------------------------------------------------------------
+
+  /** Hands what waits to the carrier. */
+  pump(): void {
+    const state = this.#state
+    if (state.kind !== 'attached' || !state.writable) return
+    for (;;) {
+      const batch = this.#nextBatch(state.greeting)
+      if (batch.length === 0) return
+      state.greeting = undefined
+      const written = state.carrier.write(batch)
+      if (written !== 'gone') this.#host.written(state.carrier.transport, batch)
+      if (this.#outbox.hasRoom) this.#host.roomy(this)
+      switch (written) {
+        case 'more':
+          continue
+        case 'full':
+          state.writable = false
+          return
+        case 'spent':
+        case 'gone':
+          this.detach(state.carrier)
+          return
+      }
+    }
+  }
+
+  /** The deadline has passed. */
+  tick(nowMs: number): void {
+    const state = this.#state
+    if (state.kind === 'closed') return
+    if (nowMs >= this.expiresAtMs) {
+      this.close({ code: 'token_expired', reason: 'the token has expired' })
+      return
+    }
+    if (state.kind === 'detached') {
+      if (nowMs >= state.untilMs) this.close({ code: 'unknown_session', reason: 'the client did not come back', cause: 'expired' })
+      else this.#reschedule()
+      return
+    }
+    const { carrier } = state
+    if (nowMs < state.pingAtMs && nowMs < carrier.expiresAtMs) {
+      this.#reschedule()
+      return
+    }
+    switch (carrier.ping()) {
+      case 'more':
+      case 'full':
+        state.pingAtMs = nowMs + this.#host.limits.pingMs
+        this.#reschedule()
+        return
+      case 'spent':
+        this.detach(carrier)
+        return
+      case 'gone':
+        carrier.end({ code: 'done', reason: 'no sign of life' })
+        this.detach(carrier)
+        return
+    }
+  }
+
+  /** Ends the session for good. */
+  close(reason: CloseReason): void {
+    const state = this.#state
+    if (state.kind === 'closed') return
+    this.#state = { kind: 'closed', reason }
+    this.#deadlineMs = Number.POSITIVE_INFINITY
+    if (state.kind === 'attached') {
+      state.carrier.end(reason)
+      this.#host.detached(this, state.carrier.transport)
+    }
+    this.#host.closed(this, reason)
+  }
+
+  // ---- between nodes ----------------------------------------------------------------------------------------------
+
+  /** Everything another node needs to go on with this session (see RelayReply.moved), the uplink's part excepted. */
+  contents(encode: (outbound: Outbound) => Uint8Array): v1.MovedSession.$Properties {
+    const frames = this.#outbox.contents().map(({ outbound, inbox, number }) => ({
+      number,
+      frame: encode(outbound),
+      inbox,
+      expires: Number.isFinite(outbound.expiresAtMs) ? outbound.expiresAtMs : 0,
+      collapseKey: outbound.collapseKey,
+      durable: outbound.durable,
+    }))
+    return {
+      session: this.ref,
+      base: this.#outbox.base,
+      last: this.#outbox.last,
+      baseInbox: this.#outbox.baseInbox,
+      inbox: this.#inbox,
+      frames,
+      live: this.#live,
+      status: this.status,
+      note: this.note,
+      since: this.sinceMs,
+      device: this.device,
+    }
+  }
+
+  /** Puts a frame of another node where it was there (undefined: leaves the place empty). */
+  takeOver(number: number, inbox: number, outbound: Outbound | undefined): void {
+    while (this.#outbox.last < number - 1) this.#outbox.skip(inbox)
+    if (outbound === undefined) this.#outbox.skip(inbox)
+    else this.#outbox.push(outbound, inbox, true)
+  }
+
+  // -----------------------------------------------------------------------------------------------------------------
+
+  #push(outbound: Outbound, fromHistory: boolean): void {
+    if (this.#state.kind === 'closed') return
+    if (!this.#outbox.push(outbound, this.#inbox, fromHistory)) {
+      this.close({ code: 'slow_consumer', reason: 'more was waiting for the client than it may' })
+      return
+    }
+    if (this.#state.kind === 'attached' && this.#state.writable) this.#host.markDirty(this)
+  }
+
+  #nextBatch(greeting: Outbound | undefined): Delivery[] {
+    const outbox = this.#outbox
+    const greetingCursor = greeting === undefined ? '' : this.cursor
+    const batch: Delivery[] = []
+    if (greeting !== undefined) batch.push({ outbound: greeting, cursor: greetingCursor })
+    for (const { outbound, number, inbox } of outbox.take(BATCH_BYTES, this.#host.now())) {
+      batch.push({ outbound, cursor: this.cursorAt(number, inbox) })
+    }
+    return batch
+  }
+
+  #reschedule(): void {
+    const state = this.#state
+    const next =
+      state.kind === 'attached'
+        ? Math.min(state.pingAtMs, state.carrier.expiresAtMs)
+        : state.kind === 'detached'
+          ? state.untilMs
+          : Number.POSITIVE_INFINITY
+    this.#deadlineMs = Math.min(next, this.expiresAtMs)
+    if (this.#deadlineMs < this.scheduledAtMs) this.#host.schedule(this)
+  }
+}

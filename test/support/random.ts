@@ -1,0 +1,40 @@
+// Seeded randomness for tests: the same seed gives the same run.
+
+/** Mulberry32. */
+export class Random {
+  readonly seed: number
+  #state: number
+
+  constructor(seed: number) {
+    this.seed = seed
+    this.#state = seed >>> 0
+  }
+
+  /** 0 ≤ x < 1 */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let t = this.#state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+
+  /** 0 ≤ n < limit */
+  int(limit: number): number {
+    return Math.floor(this.next() * limit)
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability
+  }
+
+  pick<T>(items: readonly T[]): T {
+    const item = items[this.int(items.length)]
+    if (item === undefined) throw new RangeError('nothing to pick from')
+    return item
+  }
+
+  bytes(length: number): Buffer {
+    return Buffer.from(Array.from({ length }, () => this.int(256)))
+  }
+}

@@ -1,0 +1,172 @@
+// The engine on node:http and ws: the reference, correct wherever Node runs.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import type { Engine, Listener, ListenOptions, Routes } from './engine.js'
+import { readHandshake } from './handshake.js'
+import { checkListenOptions, shortestDeadlineMs } from './listen-options.js'
+import { NodeConnection } from './node-connection.js'
+import { NodeExchange } from './node-exchange.js'
+import { NodeHead, WebSocketAwareMessage } from './node-head.js'
+import { chosenProtocolOf, NodeUpgrade } from './node-upgrade.js'
+import { bodyTooLarge, headTooLarge, malformed, tooSlow } from './problem.js'
+import { Sweeper } from './sweeper.js'
+
+export const nodeEngine: Engine = {
+  name: 'node',
+  knownFaults: [],
+  async listen(options, routes) {
+    checkListenOptions(options)
+    const listener = new NodeListener(options, routes)
+    await listener.listen()
+    return listener
+  },
+}
+
+class NodeListener implements Listener {
+  readonly #options: ListenOptions
+  readonly #routes: Routes
+  readonly #server: Server
+  readonly #webSockets: WebSocketServer
+  readonly #sweeper: Sweeper
+  readonly #connections = new Set<NodeConnection>()
+  readonly #disconnected = (connection: NodeConnection): void => {
+    this.#connections.delete(connection)
+    this.#sweeper.delete(connection)
+  }
+
+  constructor(options: ListenOptions, routes: Routes) {
+    this.#options = options
+    this.#routes = routes
+    this.#sweeper = new Sweeper(shortestDeadlineMs(options))
+    const webSocketOptions = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: options.deflate,
+      maxPayload: options.maxMessageBytes,
+      closeTimeout: options.closeTimeoutMs,
+      handleProtocols: (_offered: Set<string>, request: IncomingMessage) => chosenProtocolOf(request),
+    }
+    this.#webSockets = new WebSocketServer(webSocketOptions)
+    this.#server = createServer({
+      IncomingMessage: WebSocketAwareMessage,
+      maxHeaderSize: options.maxHeaderBytes,
+      headersTimeout: options.headersTimeoutMs,
+      // For bodies that nobody reads; those that somebody does have bodyTimeoutMs of their own.
+      requestTimeout: options.headersTimeoutMs + options.bodyTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, Math.max(10, Math.floor(options.headersTimeoutMs / 4))),
+      keepAliveTimeout: options.keepAliveMs,
+      // A write that the kernel did not take whole is reported at once, instead of 16 KiB being queued first.
+      highWaterMark: 1,
+      // Ours is answered with problem+json.
+      requireHostHeader: false,
+      noDelay: true,
+    })
+    this.#server.maxConnections = options.maxConnections
+    this.#server.on('connection', (socket: Socket) => this.#connected(socket))
+    this.#server.on('request', (request, response) => this.#requested(request, response, false))
+    this.#server.on('checkContinue', (request, response) => this.#requested(request, response, true))
+    this.#server.on('upgrade', (request, socket, early) => this.#upgradeAsked(request, socket, early))
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientFailed(error, socket))
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? this.#options.port
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  listen(): Promise<void> {
+    const { host, port } = this.#options
+    return new Promise((resolve, reject) => {
+      const failed = (error: Error) => reject(new Error(`can't listen on ${host}:${port}: ${error.message}`, { cause: error }))
+      this.#server.once('error', failed)
+      this.#server.listen({ host, port, exclusive: true }, () => {
+        this.#server.removeListener('error', failed)
+        this.#server.on('error', (error) => this.#options.onError(error))
+        resolve()
+      })
+    })
+  }
+
+  stopAccepting(): void {
+    // Not the one of http.Server, which also ends idle connections and no longer looks for slow requests.
+    if (this.#server.listening) NetServer.prototype.close.call(this.#server)
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      // Also called back, with an error that says nothing new, when it had stopped listening before.
+      this.#server.close(() => {
+        this.#sweeper.stop()
+        resolve()
+      })
+      for (const connection of this.#connections) connection.destroy('closed')
+    })
+  }
+
+  #connected(socket: Socket): void {
+    this.#connections.add(new NodeConnection(socket, this.#sweeper, this.#options, this.#disconnected))
+  }
+
+  #requested(request: IncomingMessage, response: ServerResponse<IncomingMessage>, expectsContinue: boolean): void {
+    const connection = NodeConnection.of(request.socket)
+    if (connection.ending) return
+    if (request.headers.host === undefined && request.httpVersionMinor === 1) {
+      connection.refuse(malformed, 'protocol')
+      return
+    }
+    const exchange = new NodeExchange(connection, response, this.#options, expectsContinue)
+    const head = new NodeHead(request, response)
+    try {
+      this.#routes.request(head, exchange)
+      if (exchange.forgotten) throw new Error('a route has neither answered a request nor taken it over')
+    } catch (error) {
+      exchange.fail()
+      this.#options.onError(error)
+    }
+    head.release()
+  }
+
+  #upgradeAsked(request: IncomingMessage, socket: Duplex, early: Buffer): void {
+    // node:http has let go of the socket, its listener for errors too; `close` follows each.
+    socket.on('error', destroyed)
+    const connection = NodeConnection.of(socket)
+    if (connection.busy || connection.ending) {
+      connection.destroy('protocol')
+      return
+    }
+    const head = new NodeHead(request, null)
+    const handshake = readHandshake(head)
+    if ('body' in handshake) {
+      connection.refuse(handshake, 'protocol')
+      socket.resume()
+      return
+    }
+    const upgrade = new NodeUpgrade(connection, request, early, this.#webSockets, handshake, this.#options.onError)
+    try {
+      this.#routes.upgrade(head, upgrade)
+    } catch (error) {
+      upgrade.fail()
+      this.#options.onError(error)
+    }
+    upgrade.wait()
+  }
+
+  #clientFailed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const connection = NodeConnection.of(socket)
+    if (error.code === 'HPE_HEADER_OVERFLOW') connection.refuse(headTooLarge, 'protocol')
+    else if (error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') connection.refuse(bodyTooLarge, 'protocol')
+    else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') connection.refuse(tooSlow, 'timeout')
+    else if (error.code?.startsWith('HPE_')) connection.refuse(malformed, 'protocol')
+    else connection.destroy('closed')
+  }
+}
+
+function destroyed(this: Duplex): void {
+  this.destroy()
+}

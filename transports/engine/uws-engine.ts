@@ -1,0 +1,201 @@
+// The engine on uWebSockets.js: less memory and time than node, and faults that depend on the binary.
+
+import type { HttpRequest, HttpResponse, ListenSocket, Module, TemplatedApp, UpgradeContext } from 'uWebSockets.js'
+import { createServer } from 'node:net'
+import type { Engine, Listener, ListenOptions, Routes } from './engine.js'
+import { asksForWebSocket, readHandshake } from './handshake.js'
+import { checkListenOptions, shortestDeadlineMs } from './listen-options.js'
+import { upgradeRequired } from './problem.js'
+import { Sweeper } from './sweeper.js'
+import { type UwsContext, UwsExchange } from './uws-exchange.js'
+import { UwsHead } from './uws-head.js'
+import type { SocketData } from './uws-socket.js'
+import { UwsUpgrade } from './uws-upgrade.js'
+
+/** What holds for every uWebSockets.js; docs/engines.md has the details. */
+const KNOWN_LIMITS: readonly string[] = [
+  'a second request on a connection whose first is not answered yet ends that connection (no pipelining)',
+  'HTTP/1.0, chunk extensions and trailers are not understood',
+  'header, keep-alive and slow-body limits are its own 8 to 12 s where those configured are longer, and the largest head is its own',
+  'client frames without a mask are not refused',
+  'protocol errors and messages that are too long end a WebSocket without a close frame',
+]
+
+/** An engine on a module that has been loaded. `faults` are those found in this binary. */
+export function createUwsEngine(uws: Module, faults: readonly string[]): Engine {
+  return {
+    name: 'uws',
+    knownFaults: [...faults, ...KNOWN_LIMITS],
+    async listen(options, routes) {
+      checkListenOptions(options)
+      const listener = new UwsListener(uws, options, routes)
+      await listener.listen()
+      return listener
+    },
+  }
+}
+
+class UwsListener implements Listener {
+  readonly #uws: Module
+  readonly #options: ListenOptions
+  readonly #routes: Routes
+  readonly #context: UwsContext
+  readonly #app: TemplatedApp
+  #listenSocket: ListenSocket | null = null
+  /** `crowded`: not listening until connections are fewer again. */
+  #state: 'accepting' | 'crowded' | 'stopped' = 'accepting'
+  #connections = 0
+  #port: number
+
+  constructor(uws: Module, options: ListenOptions, routes: Routes) {
+    this.#uws = uws
+    this.#options = options
+    this.#routes = routes
+    this.#port = options.port
+    this.#context = {
+      sweeper: new Sweeper(shortestDeadlineMs(options)),
+      bodyTimeoutMs: options.bodyTimeoutMs,
+      stallTimeoutMs: options.stallTimeoutMs,
+      onError: (error) => options.onError(error),
+    }
+    this.#app = uws
+      .App()
+      .filter((_response, count) => this.#counted(count))
+      .any('/*', (response, request) => this.#requested(response, request))
+      .ws<SocketData>('/*', {
+        compression: options.deflate ? uws.SHARED_COMPRESSOR : uws.DISABLED,
+        maxPayloadLength: options.maxMessageBytes,
+        // Sessions have their own heartbeat and Sweeper finds stalled readers.
+        idleTimeout: 0,
+        sendPingsAutomatically: false,
+        // 0 is no limit: after the first write that is not taken whole there is no second.
+        maxBackpressure: 0,
+        upgrade: (response, request, context) => this.#upgradeAsked(response, request, context),
+        open: (ws) => ws.getUserData().socket.attach(ws),
+        message: (ws, message, isBinary) => ws.getUserData().socket.message(message, isBinary),
+        pong: (ws) => ws.getUserData().socket.pong(),
+        drain: (ws) => ws.getUserData().socket.drain(),
+        close: (ws, code, reason) => {
+          this.#counted(-1)
+          ws.getUserData().socket.closed(code, Buffer.from(reason).toString())
+        },
+      })
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  get connections(): number {
+    return this.#connections
+  }
+
+  async listen(): Promise<void> {
+    if (this.#tryListen()) return
+    const { host, port } = this.#options
+    throw new Error(`can't listen on ${host}:${port}: ${await reasonNotToListen(host, port)}`)
+  }
+
+  stopAccepting(): void {
+    this.#state = 'stopped'
+    this.#closeListenSocket()
+  }
+
+  async close(): Promise<void> {
+    this.stopAccepting()
+    this.#app.close()
+    this.#context.sweeper.stop()
+    // Owners hear of it in microtasks.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** Calls back at once, whatever comes of it. */
+  #tryListen(): boolean {
+    this.#app.listen(this.#options.host, this.#port, this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+      if (socket === false) return
+      this.#listenSocket = socket
+      this.#port = this.#uws.us_socket_local_port(socket)
+    })
+    return this.#listenSocket !== null
+  }
+
+  #closeListenSocket(): void {
+    if (this.#listenSocket !== null) this.#uws.us_listen_socket_close(this.#listenSocket)
+    this.#listenSocket = null
+  }
+
+  /** At the limit of file descriptors uWebSockets.js spins, so below it nothing is accepted: new connections are refused. */
+  #counted(count: number): void {
+    this.#connections += count
+    if (this.#state === 'accepting' && this.#connections >= this.#options.maxConnections) {
+      this.#state = 'crowded'
+      this.#closeListenSocket()
+    } else if (this.#state === 'crowded' && this.#connections < this.#options.maxConnections) {
+      // Not from inside the callback of a connection that is being closed.
+      setImmediate(() => this.#acceptAgain())
+    }
+  }
+
+  #acceptAgain(): void {
+    if (this.#state !== 'crowded' || this.#connections >= this.#options.maxConnections) return
+    this.#state = 'accepting'
+    if (this.#tryListen()) return
+    this.#state = 'crowded'
+    this.#options.onError(new Error(`can't listen on ${this.#options.host}:${this.#port} again`))
+    setTimeout(() => this.#acceptAgain(), 1000).unref()
+  }
+
+  #requested(response: HttpResponse, request: HttpRequest): void {
+    const isHead = request.getMethod() === 'head'
+    const exchange = new UwsExchange(response, this.#context, isHead, Number(request.getHeader('content-length')))
+    let head: UwsHead | null = null
+    try {
+      head = new UwsHead(response, request)
+      if (asksForWebSocket(head.header('upgrade'))) {
+        // One that uWebSockets.js did not take for a handshake.
+        const handshake = readHandshake(head)
+        exchange.refuse('body' in handshake ? handshake : upgradeRequired)
+        return
+      }
+      this.#routes.request(head, exchange)
+      if (exchange.forgotten) throw new Error('a route has neither answered a request nor taken it over')
+    } catch (error) {
+      exchange.fail()
+      this.#options.onError(error)
+    } finally {
+      head?.release()
+    }
+  }
+
+  #upgradeAsked(response: HttpResponse, request: HttpRequest, upgradeContext: UpgradeContext): void {
+    if (!asksForWebSocket(request.getHeader('upgrade'))) {
+      this.#requested(response, request)
+      return
+    }
+    const head = new UwsHead(response, request)
+    const handshake = readHandshake(head)
+    if ('body' in handshake) {
+      new UwsExchange(response, this.#context, false, 0).refuse(handshake)
+      return
+    }
+    const upgrade = new UwsUpgrade(response, request, upgradeContext, handshake, this.#context, this.#options.deflate)
+    try {
+      this.#routes.upgrade(head, upgrade)
+    } catch (error) {
+      upgrade.fail()
+      this.#options.onError(error)
+    }
+    head.release()
+  }
+}
+
+/** uWebSockets.js does not say why it can't listen; node:net does. */
+function reasonNotToListen(host: string, port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error) => resolve(error.message))
+    server.listen({ host, port, exclusive: true }, () =>
+      server.close(() => resolve('uWebSockets.js refuses, for a reason it does not give')),
+    )
+  })
+}

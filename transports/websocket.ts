@@ -1,0 +1,233 @@
+// GET /ws: one frame a message, both ways; JSON text or, under `holdwire.v1+proto`, protobuf.
+
+import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
+import { type CloseReason, problemJson, REASONS } from '../gateway/close-reason.js'
+import type { Entrance } from '../gateway/door.js'
+import { Outbound } from '../gateway/outbound.js'
+import type { Session } from '../gateway/session.js'
+import { TokenBucket } from '../gateway/token-bucket.js'
+import type { Parsed } from '../proto/client-frame.js'
+import { problemExtra, problemHead } from './answers.js'
+import type { Gateway } from './client-port.js'
+import { jsonHead, jsonTail, parseFrame } from './dialects/json.js'
+import { decodeFrame, protobufFrame } from './dialects/protobuf.js'
+import type { MessageSocket, Sent, SocketOwner, Upgrade } from './engine/engine.js'
+import type { Visit } from './visit.js'
+
+/** How one subprotocol puts frames on the wire. */
+interface Dialect {
+  readonly protocol: string
+  readonly binary: boolean
+  encode(delivery: Delivery): Buffer
+  /** Throws when it can't be read at all. */
+  decode(data: Buffer): Parsed
+}
+
+const JSON_DIALECT: Dialect = {
+  protocol: 'holdwire.v1+json',
+  binary: false,
+  encode({ outbound, cursor }) {
+    const head = jsonHead(outbound)
+    const tail = jsonTail(cursor)
+    const whole = Buffer.allocUnsafe(head.length + tail.length)
+    whole.set(head, 0)
+    whole.write(tail, head.length, 'latin1')
+    return whole
+  },
+  decode: (data) => parseFrame(data.toString('utf8')),
+}
+
+const PROTOBUF_DIALECT: Dialect = {
+  protocol: 'holdwire.v1+proto',
+  binary: true,
+  encode: ({ outbound, cursor }) => protobufFrame(outbound, cursor),
+  decode: decodeFrame,
+}
+
+const DIALECTS = [JSON_DIALECT, PROTOBUF_DIALECT]
+
+/** Codes that are refused over HTTP, before the upgrade: clients can do nothing but wait. */
+const REFUSED_BEFORE = new Set(['overloaded', 'rate_limited', 'bus_unavailable', 'draining'])
+
+/** Who the client is and where it goes on is settled first: nothing can be sent or received before there is a session. */
+export function openSocket(gateway: Gateway, visit: Visit, upgrade: Upgrade): void {
+  const dialect = DIALECTS.find(({ protocol }) => upgrade.protocols.includes(protocol))
+  admit(gateway, visit)
+    .then((entrance) => {
+      if (entrance.kind === 'session') {
+        const { session, seen, greeting } = entrance
+        const carrier = new SocketCarrier(gateway, session, dialect ?? JSON_DIALECT, seen, greeting)
+        if (upgrade.gone) return
+        upgrade.accept(carrier, dialect?.protocol ?? '')
+      } else {
+        gateway.refused('websocket', entrance.reason)
+        refuse(visit, upgrade, entrance.reason, dialect?.protocol ?? '')
+      }
+    })
+    .catch((error) => {
+      gateway.onError(error, 'opening a WebSocket')
+      refuse(visit, upgrade, { code: 'internal', reason: 'something went wrong here' }, dialect?.protocol ?? '')
+    })
+}
+
+async function admit(gateway: Gateway, visit: Visit): Promise<Exclude<Entrance, { kind: 'elsewhere' }>> {
+  const identity = await gateway.identify(visit)
+  if ('code' in identity) return { kind: 'refused', reason: identity }
+  const entrance = await gateway.door.enter({ identity, cursor: visit.cursor, transport: 'websocket', ip: visit.ip })
+  if (entrance.kind === 'elsewhere') throw new Error('only polls are relayed')
+  return entrance
+}
+
+function refuse(visit: Visit, upgrade: Upgrade, reason: CloseReason, protocol: string): void {
+  if (upgrade.gone) return
+  if (REFUSED_BEFORE.has(reason.code)) upgrade.reject(problemHead(reason), problemJson(reason), [...visit.cors, ...problemExtra(reason)])
+  else upgrade.accept(new ClosingSocket(reason), protocol)
+}
+
+/** A socket that is only there to say why it closes. */
+class ClosingSocket implements SocketOwner {
+  readonly #reason: CloseReason
+
+  constructor(reason: CloseReason) {
+    this.#reason = reason
+  }
+
+  onOpen(socket: MessageSocket): void {
+    closeWith(socket, this.#reason)
+  }
+
+  onMessage(): void {}
+  onPong(): void {}
+  onDrain(): void {}
+  onClose(): void {}
+}
+
+const WRITTEN: Record<Sent, Written> = { ok: 'more', full: 'full', refused: 'gone', gone: 'gone' }
+
+class SocketCarrier implements Carrier, SocketOwner {
+  readonly transport = 'websocket'
+  readonly expiresAtMs = Number.POSITIVE_INFINITY
+  readonly #gateway: Gateway
+  readonly #session: Session
+  readonly #dialect: Dialect
+  #socket: MessageSocket | undefined = undefined
+  /** Until the socket is open. */
+  #start: { readonly seen: number; readonly greeting: Outbound | undefined } | undefined
+  #unanswered: 'nothing' | 'ping' = 'nothing'
+
+  constructor(gateway: Gateway, session: Session, dialect: Dialect, seen: number, greeting: Outbound | undefined) {
+    this.#gateway = gateway
+    this.#session = session
+    this.#dialect = dialect
+    this.#start = { seen, greeting }
+  }
+
+  // ---- Carrier ----------------------------------------------------------------------------------------------------
+
+  write(batch: readonly Delivery[]): Written {
+    if (this.#socket === undefined) return 'gone'
+    const payloads: Buffer[] = []
+    let bytes = 0
+    for (const delivery of batch) {
+      const payload = this.#dialect.encode(delivery)
+      bytes += payload.length
+      payloads.push(payload)
+    }
+    const sent = this.#socket.send(payloads, this.#dialect.binary)
+    if (sent !== 'gone') this.#gateway.sentBytes('websocket', bytes)
+    return WRITTEN[sent]
+  }
+
+  ping(): Written {
+    if (this.#socket === undefined || this.#socket.gone || this.#unanswered === 'ping') return 'gone'
+    this.#unanswered = 'ping'
+    this.#socket.ping()
+    return 'more'
+  }
+
+  release(): void {
+    this.end({ code: 'replaced', reason: 'the session goes on over another connection' })
+  }
+
+  end(reason: CloseReason): void {
+    const socket = this.#socket
+    if (socket === undefined || socket.gone) return
+    // Close codes have no room for a delay, so it goes before.
+    if (reason.code === 'draining') {
+      const drain = new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } })
+      socket.send([this.#dialect.encode({ outbound: drain, cursor: this.#session.cursor })], this.#dialect.binary)
+    }
+    closeWith(socket, reason)
+  }
+
+  // ---- SocketOwner ------------------------------------------------------------------------------------------------
+
+  onOpen(socket: MessageSocket): void {
+    this.#socket = socket
+    const start = this.#start
+    this.#start = undefined
+    if (start !== undefined) this.#session.attach(this, start.seen, start.greeting)
+  }
+
+  onMessage(socket: MessageSocket, data: Buffer, binary: boolean): void {
+    this.#unanswered = 'nothing'
+    const { intake, frameRate, hub, maxFrameBytes, received } = this.#gateway
+    received('websocket', data.length)
+    const session = this.#session
+    const nowMs = hub.now()
+    session.rate ??= new TokenBucket(frameRate, nowMs)
+    const waitMs = session.rate.take(frameRate, 1, nowMs)
+    if (waitMs > 0) {
+      session.disconnect({ code: 'rate_limited', reason: `more than ${frameRate.perSecond} frames a second`, retryAfterMs: waitMs })
+      return
+    }
+    if (data.length > maxFrameBytes) {
+      session.disconnect({ code: 'too_large', reason: `a frame has at most ${maxFrameBytes} bytes` })
+      return
+    }
+    if (binary !== this.#dialect.binary) {
+      session.disconnect({ code: 'malformed', reason: binary ? 'frames are text here' : 'frames are binary here' })
+      return
+    }
+    let parsed: Parsed
+    try {
+      parsed = this.#dialect.decode(data)
+    } catch {
+      session.disconnect({ code: 'malformed', reason: 'that is no frame' })
+      return
+    }
+    if (socket.gone) return
+    intake.receive(session, parsed, (reply) => {
+      if (reply.ref) session.deliver(new Outbound({ reply }))
+    })
+  }
+
+  onPong(): void {
+    this.#unanswered = 'nothing'
+  }
+
+  onDrain(): void {
+    this.#session.drained(this)
+  }
+
+  onClose(_socket: MessageSocket, code: number): void {
+    // A client that closes on purpose is not coming back; one that leaves for another page is (1001).
+    if (code === 1000 && this.#session.isCarriedBy(this)) this.#session.close({ code: 'done', reason: 'the client closed' })
+    else this.#session.detach(this)
+  }
+}
+
+/** A close frame holds 123 bytes of reason. */
+const REASON_LIMIT_BYTES = 123
+
+function closeWith(socket: MessageSocket, reason: CloseReason): void {
+  const bytes = Buffer.from(reason.reason)
+  const text =
+    bytes.length <= REASON_LIMIT_BYTES
+      ? reason.reason
+      : bytes
+          .subarray(0, REASON_LIMIT_BYTES)
+          .toString('utf8')
+          .replace(/\ufffd+$/, '')
+  socket.close(REASONS[reason.code].websocket ?? 1011, text)
+}
