@@ -230,7 +230,14 @@ t.test('history', async (t) => {
 
   const newest = await history(alice)
   t.same(newest.data, [6, 7, 8], 'the newest, oldest first')
-  t.match(newest.messages[0], { type: 'message', id: 'id6', from: 'bob', time: 1_700_000_000_006, data: 6, cursor: /^[\w-]{8}\.\w+\.\w+$/ })
+  t.match(newest.messages[0], {
+    type: 'message',
+    id: 'id6',
+    from: 'bob',
+    time: 1_700_000_000_006,
+    data: 6,
+    cursor: /^[\w-]{8}\.[\w-]+\.\w+$/,
+  })
   t.notOk('topic' in (newest.messages[0] ?? {}))
   t.equal(newest.cursor, newest.messages[2]?.cursor)
   t.same((await history(alice, { cursor: newest.cursor })).messages, [])
