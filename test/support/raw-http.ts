@@ -22,6 +22,7 @@ export class RawConnection {
   #received: Buffer = Buffer.alloc(0)
   #state: 'open' | 'ended' | 'closed' = 'open'
   #waiter: Waiter | null = null
+  #inChunk = false
 
   private constructor(socket: Socket) {
     this.socket = socket
@@ -89,11 +90,13 @@ export class RawConnection {
     return { status: Number(statusLine.split(' ')[1]), headers }
   }
 
-  /** One chunk of a chunked body; empty for the last one. */
+  /** One chunk of a chunked body; empty for the last one. The end of a chunk may come only with the next one. */
   async readChunk(): Promise<Buffer> {
+    if (this.#inChunk) await this.readBytes(2)
     const size = Number.parseInt((await this.readThrough('\r\n')).toString('latin1'), 16)
     const chunk = await this.readBytes(size)
-    await this.readBytes(2)
+    this.#inChunk = size > 0
+    if (size === 0) await this.readBytes(2)
     return chunk
   }
 
