@@ -186,3 +186,12 @@ export class RawConnection {
 export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
+
+/** For what nobody tells of: looks again and again until it is so, or as long as any wait may take. */
+export async function eventually(condition: () => boolean): Promise<boolean> {
+  for (const deadlineMs = performance.now() + PATIENCE_MS; performance.now() < deadlineMs; ) {
+    if (condition()) return true
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  return condition()
+}

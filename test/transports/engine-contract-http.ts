@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import type { Engine, RequestHead } from '../../transports/engine/engine.js'
 import { defineHead } from '../../transports/engine/heads.js'
 import { ExchangeWitness, events, plain, startHost } from '../support/engine-host.js'
-import { RawConnection, turns } from '../support/raw-http.js'
+import { eventually, RawConnection, turns } from '../support/raw-http.js'
 import { handshakeRequest } from '../support/raw-websocket.js'
 import type { EngineTraits } from './engine-contract.js'
 
@@ -273,7 +273,7 @@ export async function testHttp(t: Test, engine: Engine, traits: EngineTraits): P
     await owner.send('GET /owner HTTP/1.1\r\nHost: test\r\n\r\n')
     await turns(5)
     owner.reset()
-    await until(() => host.errors.length === 5)
+    await eventually(() => host.errors.length === 5)
     t.same(host.errors.slice(2).map(String), ['Error: thrown late', 'Error: thrown by an owner', 'Error: thrown by an owner at the end'])
     host.request = (_head, exchange) => exchange.respond(plain, 'well')
     const after = await RawConnection.open(host.port)
@@ -415,9 +415,4 @@ export async function testHttp(t: Test, engine: Engine, traits: EngineTraits): P
     t.equal(String((await client.readResponse()).body), 'hello')
     client.destroy()
   })
-}
-
-/** For what has no callback of its own: looks again after each turn of the event loop. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 20_000 && !condition(); turn++) await turns(1)
 }

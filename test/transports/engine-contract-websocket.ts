@@ -5,7 +5,7 @@ import { WebSocket } from 'ws'
 import type { Engine, MessageSocket, Sent, Upgrade } from '../../transports/engine/engine.js'
 import { defineHead } from '../../transports/engine/heads.js'
 import { type EngineHost, SocketWitness, startHost } from '../support/engine-host.js'
-import { RawConnection, turns } from '../support/raw-http.js'
+import { eventually, RawConnection, turns } from '../support/raw-http.js'
 import { clientFrame, closePayload, handshakeRequest, opcodes, RawWebSocket } from '../support/raw-websocket.js'
 import type { EngineTraits } from './engine-contract.js'
 
@@ -107,7 +107,7 @@ export async function testWebSockets(t: Test, engine: Engine, traits: EngineTrai
       await next
       const before = gone
       leaver[leave]()
-      for (let turn = 0; turn < 10_000 && gone === before; turn++) await turns(1)
+      await eventually(() => gone !== before)
       const upgrade = waiting.at(-1)
       t.same([gone, upgrade?.gone], [before + 1, true], leave)
       const nobody = new SocketWitness()
@@ -225,8 +225,8 @@ export async function testWebSockets(t: Test, engine: Engine, traits: EngineTrai
       client.connection.end()
       await client.connection.ended()
       await witness.journal.until('closed')
-      t.same(await witness.journal.settled(), ['open', 'close 1006', 'closed'].toSpliced(1, 1, ...witness.journal.lines.slice(1, -1)), what)
-      t.match(witness.journal.lines.at(-2), /^close 1006/, what)
+      t.match(await witness.journal.settled(), ['open', /^close 1006/, 'closed'], what)
+      t.equal(witness.journal.lines.length, 3, what)
       t.equal(witness.messages.length, 0, what)
       client.destroy()
     }
@@ -235,8 +235,7 @@ export async function testWebSockets(t: Test, engine: Engine, traits: EngineTrai
     await exact.witness.journal.until('binary 1000')
     await exact.client.send(opcodes.binary, Buffer.alloc(600), { fin: false })
     await exact.client.send(opcodes.continuation, Buffer.alloc(400))
-    for (let turn = 0; turn < 10_000 && exact.witness.messages.length < 2; turn++) await turns(1)
-    t.equal(exact.witness.messages.length, 2, 'exactly as many bytes as may be')
+    t.ok(await eventually(() => exact.witness.messages.length === 2), 'exactly as many bytes as may be')
     exact.client.destroy()
     t.equal(other.socket.send([Buffer.from('still here')], false), 'ok')
     t.equal(String((await other.client.nextFrame()).payload), 'still here')
