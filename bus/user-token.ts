@@ -4,7 +4,7 @@ import { BusError } from './bus.js'
 
 const PLAIN = /^[A-Za-z0-9_@+=:,~-]+$/
 const LIMIT_BYTES = 256
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** True for 1–256 bytes of UTF-8 without control characters (and without lone surrogates, which have no UTF-8). */
 export function isUserId(user: string): boolean {
