@@ -114,15 +114,17 @@ export class BucketFollower implements Follower {
       this.#seen = 0
       for (const key of this.#known.keys()) this.#stale.add(key)
     }
-    const consumer = await PullConsumer.create(
-      this.#connection,
-      this.#api,
-      this.#stream,
-      this.#seen === 0
-        ? { deliver_policy: 'last_per_subject' as never, filter_subject: `${this.#prefix}>` }
-        : { deliver_policy: 'by_start_sequence' as never, opt_start_seq: this.#seen + 1 },
-      (message, delivered) => this.#received(message, delivered),
-    )
+    const consumer = await PullConsumer.create({
+      connection: this.#connection,
+      api: this.#api,
+      stream: this.#stream,
+      config:
+        this.#seen === 0
+          ? { deliver_policy: 'last_per_subject' as never, filter_subject: `${this.#prefix}>` }
+          : { deliver_policy: 'by_start_sequence' as never, opt_start_seq: this.#seen + 1 },
+      largestBytes: this.#connection.client.info?.max_payload ?? 0,
+      onMessage: (message, delivered) => this.#received(message, delivered),
+    })
     this.#consumer = consumer
     if (!this.#isRunning()) consumer.stop()
     else if (consumer.pending === 0) this.#level()

@@ -6,6 +6,7 @@ import type { NatsConnection } from './nats-connection.js'
 import type { JetStreamApi, StoredMessage } from './nats-jetstream.js'
 import { sleep } from './nats-limiter.js'
 import { PullConsumer } from './nats-pull-consumer.js'
+import { largestStoredBytes } from './nats-streams.js'
 
 /** From here on a consumer is cheaper than asking for each message. */
 const LOOP_LIMIT = 32
@@ -129,22 +130,23 @@ export class InboxReader {
   ): Promise<void> {
     let wanted = true
     let left = 0
-    const consumer = await PullConsumer.create(
-      this.#connection,
-      this.#api,
-      place.stream,
-      {
+    const consumer = await PullConsumer.create({
+      connection: this.#connection,
+      api: this.#api,
+      stream: place.stream,
+      config: {
         filter_subject: place.subject,
         deliver_policy: 'by_start_sequence' as never,
         opt_start_seq: from,
         ...(headersOnly ? { headers_only: true } : {}),
       },
-      (message, { seq, pending }) => {
+      largestBytes: largestStoredBytes(this.#connection.options),
+      onMessage: (message, { seq, pending }) => {
         left = pending
-        if (wanted)
-          wanted = onMessage({ seq, subject: place.subject, data: headersOnly ? new Uint8Array() : Buffer.from(message.data), header: '' })
+        const data = headersOnly ? new Uint8Array() : Buffer.from(message.data)
+        if (wanted) wanted = onMessage({ seq, subject: place.subject, data, header: '' })
       },
-    )
+    })
     try {
       left = consumer.pending
       while (wanted && left > 0) {

@@ -6,7 +6,7 @@ import type { NatsConnection } from './nats-connection.js'
 import { backoffMs, Limiter, sleep } from './nats-limiter.js'
 
 const LEADER_CALLS_LIMIT = 256
-const BATCH_MAX_BYTES = 4 * 1024 * 1024
+const BATCH_MAX_BYTES = 256 * 1024
 
 /** The store's refusal. */
 export class JetStreamError extends BusError {
