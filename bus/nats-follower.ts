@@ -90,7 +90,7 @@ export class BucketFollower implements Follower {
         await this.#connection.whenConnected(performance.now() + WAIT_MS)
         const consumer = await this.#resume()
         attempt = 0
-        while (this.#isRunning() && (await consumer.fetch(BATCH, WAIT_MS, SILENCE_MS)) === 'complete');
+        while (this.#isRunning() && (await consumer.fetch(BATCH, WAIT_MS, SILENCE_MS)) !== 'broken');
       } catch (error) {
         if (!(error instanceof BusError) || error.code === 'rejected') this.#connection.options.onError(error, 'follow')
       } finally {

@@ -22,8 +22,8 @@ export interface Delivered {
   readonly pending: number
 }
 
-/** How a batch ended: all that was asked for or all there is now · nothing came for too long, or the consumer is gone: make a new one. */
-export type BatchEnd = 'complete' | 'broken'
+/** How a batch ended: all that was asked for, or all there is now · there was nothing · the consumer is silent or gone: make a new one. */
+export type BatchEnd = 'complete' | 'empty' | 'broken'
 
 interface Batch {
   readonly expected: number
@@ -147,7 +147,9 @@ export class PullConsumer {
   /** 100 is a sign of life; 404 and 408 say that there is no more, 409 also that a limit of bytes was reached or that the consumer is gone. */
   #status(batch: Batch, status: number): void {
     if (status === 100) batch.silence.refresh()
-    else batch.end(status === 404 || status === 408 || (status === 409 && batch.got > 0) ? 'complete' : 'broken')
+    else if (status !== 404 && status !== 408 && status !== 409) batch.end('broken')
+    else if (batch.got > 0) batch.end('complete')
+    else batch.end(status === 409 ? 'broken' : 'empty')
   }
 }
 
