@@ -1,6 +1,7 @@
 // A TCP proxy between a NATS client and its server: cuts, stalls and refuses connections, told apart by the client's name.
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePort } from './nats-server.js'
 
 interface Link {
   readonly client: Socket
