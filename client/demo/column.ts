@@ -52,7 +52,7 @@ export class Column {
     this.#owner = owner
     this.element.classList.add(kind.device)
     this.#part('h2').textContent = kind.name
-    this.#part('.title p').textContent = kind.says
+    this.#part('.says').textContent = kind.says
     const networkSwitch = find(this.element, '.switch input', HTMLInputElement)
     networkSwitch.ariaLabel = `Network of ${kind.name}`
     networkSwitch.addEventListener('change', () => this.#onSwitch(networkSwitch.checked))
@@ -73,6 +73,8 @@ export class Column {
       ...this.#owner.identity,
       ...kind.options,
       device: kind.device,
+      // Held requests of several pages share the browser's few connections to one server: none is held for long.
+      pollWaitSeconds: 10,
       backoff: { baseMs: 500, maxMs: 8000 },
       environment: this.#network.environment,
     })

@@ -16,6 +16,10 @@ const sendText = byId('send-text', HTMLInputElement)
 const sendOver = byId('send-over', HTMLSelectElement)
 const statusSelect = byId('status', HTMLSelectElement)
 
+/** The one transport this page is about; null: all of them. */
+const over = new URLSearchParams(location.search).get('over')
+const kinds = KINDS.filter(({ device }) => over === null || device === over)
+
 let me = ''
 let columns: Column[] = []
 /** Of this page; the server does not list a user's topics. */
@@ -106,20 +110,26 @@ function setUser(user: string): void {
   ).toUpperCase()
   const other = user === 'bob' ? 'alice' : 'bob'
   const link = byId('other-user', HTMLAnchorElement)
-  link.href = `?user=${other}`
+  link.href = `?user=${other}&over=demo-ws`
   link.textContent = `Open as ${other}`
   if (sendTo.value === '') sendTo.value = user
   showCurl()
 }
 
 function enter(user: string): void {
-  history.replaceState(null, '', tokenInput.value.trim() === '' ? `?user=${encodeURIComponent(user)}` : './')
+  const params = new URLSearchParams(tokenInput.value.trim() === '' ? { user } : {})
+  if (over !== null) params.set('over', over)
+  history.replaceState(null, '', `?${params}`)
   document.title = `${user} · Holdwire`
   show('stage')
   sendTo.value = ''
   setUser(user)
-  columns = KINDS.map((kind) => new Column(kind, owner))
-  byId('columns', HTMLElement).replaceChildren(...columns.map(({ element }) => element))
+  columns = kinds.map((kind) => new Column(kind, owner))
+  const place = byId('columns', HTMLElement)
+  place.replaceChildren(...columns.map(({ element }) => element))
+  place.classList.toggle('single', columns.length === 1)
+  byId('why-single', HTMLElement).hidden = columns.length > 1
+  byId('all-four', HTMLAnchorElement).href = `?user=${encodeURIComponent(user)}`
 }
 
 function leave(problem?: string): void {
@@ -171,7 +181,7 @@ function showTopics(): void {
 }
 
 function showCurl(): void {
-  const body = JSON.stringify({ to: { user: me }, data: { text: 'hello from a backend' } })
+  const body = JSON.stringify({ to: { user: me }, data: { text: 'hello' } })
   // The page's own origin never reaches the internal port, so this is to be copied to a shell.
   byId('curl', HTMLPreElement).textContent = [
     `curl http://${location.hostname}:${byId('port', HTMLInputElement).value}/api/v1/push \\`,
@@ -180,7 +190,7 @@ function showCurl(): void {
   ].join('\n')
 }
 
-for (const { name, device } of KINDS) sendOver.add(new Option(name, device))
+for (const { name, device } of kinds) sendOver.add(new Option(name, device))
 
 for (const chip of document.querySelectorAll<HTMLElement>('.chip')) {
   chip.addEventListener('click', () => {
