@@ -76,7 +76,7 @@ export class InboxReader {
       }
       const last = got.at(-1)
       if (last === undefined) break
-      for (const { seq, data } of got) messages.push({ seq, data })
+      for (const { seq, data } of got) if (seq <= target) messages.push({ seq, data })
       next = last.seq + 1
     }
     return messages
