@@ -192,7 +192,7 @@ export class Door {
       const options = { device, sinceMs: hub.now(), expiresAtMs: identity.expiresAtMs, inbox, base: 0, baseInbox: inbox }
       const session = hub.open(entry, hub.newSessionId(), ip, transport, options)
       if (device !== '') hub.announceDevice(session)
-      this.#connect(session, identity, new Uint8Array())
+      this.#connect(session, identity, NO_CONTEXT)
       if (start.gap) deliverGap(hub, session, 'reset')
       else if (cursor !== undefined) positions.record(user, device, { epoch: cursor.epoch, inbox })
       const { truncated } = await readHistory(hub, entry, session)
@@ -239,7 +239,8 @@ export class Door {
   }
 
   #claimsOf(identity: Identity): TopicClaims {
-    return { topics: identity.topics ?? [], any: identity.topics === undefined && this.#options.anyTopic }
+    if (identity.topics === undefined) return this.#options.anyTopic ? ANY_TOPIC : NO_TOPIC
+    return { topics: identity.topics, any: false }
   }
 
   #readOn(entry: UserEntry, session: Session): void {
@@ -258,6 +259,12 @@ export class Door {
     })
   }
 }
+
+/** Of tokens that say nothing of topics: shared, since most are such. */
+const ANY_TOPIC: TopicClaims = { topics: [], any: true }
+const NO_TOPIC: TopicClaims = { topics: [], any: false }
+
+const NO_CONTEXT = new Uint8Array()
 
 function isPoll(transport: Transport): boolean {
   return transport === 'keepalive' || transport === 'longpoll'

@@ -40,5 +40,5 @@ async function environment(): Promise<BusEnvironment> {
   }
 }
 
-if (binary === undefined) t.test('bus contract: NATS', { skip: 'no nats-server' })
+if (binary === undefined) t.test('bus contract: NATS', { skip: 'no nats-server' }, async () => {})
 else busContract('NATS', environment)
