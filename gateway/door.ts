@@ -175,7 +175,7 @@ export class Door {
   // ---- new sessions -----------------------------------------------------------------------------------------------
 
   async #openNew(visitor: Visitor, cursor: Cursor | undefined): Promise<Entrance> {
-    const { hub, refusal } = this.#options
+    const { hub, refusal, positions } = this.#options
     const { identity, ip, transport } = visitor
     const { user } = identity
     const device = identity.device ?? ''
@@ -192,8 +192,9 @@ export class Door {
       const options = { device, sinceMs: hub.now(), expiresAtMs: identity.expiresAtMs, inbox, base: 0, baseInbox: inbox }
       const session = hub.open(entry, hub.newSessionId(), ip, transport, options)
       if (device !== '') hub.announceDevice(session)
-      this.#connect(session, identity, new Uint8Array())
+      this.#connect(session, identity, NO_CONTEXT)
       if (start.gap) deliverGap(hub, session, 'reset')
+      else if (cursor !== undefined) positions.record(user, device, { epoch: cursor.epoch, inbox })
       const { truncated } = await readHistory(hub, entry, session)
       this.#readOn(entry, session)
       const recovered = cursor !== undefined && !start.gap && !truncated
@@ -238,7 +239,8 @@ export class Door {
   }
 
   #claimsOf(identity: Identity): TopicClaims {
-    return { topics: identity.topics ?? [], any: identity.topics === undefined && this.#options.anyTopic }
+    if (identity.topics === undefined) return this.#options.anyTopic ? ANY_TOPIC : NO_TOPIC
+    return { topics: identity.topics, any: false }
   }
 
   #readOn(entry: UserEntry, session: Session): void {
@@ -257,6 +259,12 @@ export class Door {
     })
   }
 }
+
+/** Of tokens that say nothing of topics: shared, since most are such. */
+const ANY_TOPIC: TopicClaims = { topics: [], any: true }
+const NO_TOPIC: TopicClaims = { topics: [], any: false }
+
+const NO_CONTEXT = new Uint8Array()
 
 function isPoll(transport: Transport): boolean {
   return transport === 'keepalive' || transport === 'longpoll'

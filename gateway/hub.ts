@@ -151,7 +151,7 @@ export class Hub implements SessionHost, UserEntryHost {
 
   open(entry: UserEntry, id: string, ip: string, transport: Transport, options: Omit<SessionOptions, 'owner' | 'ref' | 'secret'>): Session {
     const { ref, secret } = splitSessionId(id)
-    const session = new Session(this, { ...options, owner: entry, ref, secret })
+    const session = new Session(this, { ...options, owner: entry, ref: flat(ref), secret: flat(secret) })
     session.transport = transport
     this.#sessions.set(ref, session)
     entry.add(session)
@@ -304,6 +304,11 @@ export class Hub implements SessionHost, UserEntryHost {
 export function splitSessionId(id: string): { readonly ref: string; readonly node: string; readonly secret: string } {
   const [node = '', number = '', secret = ''] = id.split('.')
   return { node, ref: `${node}.${number}`, secret }
+}
+
+/** The same text on its own: not a part of a longer string that it would keep in memory, nor in pieces. */
+function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 function describe(session: Session): v1.SessionInfo.$Properties {

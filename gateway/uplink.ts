@@ -228,7 +228,7 @@ export class Uplink {
   }
 
   #take(answer: { readonly context: Uint8Array; readonly status: string; readonly note: string }): void {
-    if (answer.context.length > 0) this.#context = Uint8Array.from(answer.context)
+    if (answer.context.length > 0) this.#context = shared(answer.context)
     if (answer.status !== '') {
       this.#session.status = answer.status
       this.#session.note = answer.note
@@ -237,6 +237,14 @@ export class Uplink {
 }
 
 const PING_MS = 500
+
+/** The context that was seen last: most sessions have the same one, and need not each keep a copy. */
+let lastContext: Uint8Array = new Uint8Array()
+
+function shared(context: Uint8Array): Uint8Array {
+  if (Buffer.compare(lastContext, context) !== 0) lastContext = Uint8Array.from(context)
+  return lastContext
+}
 
 /** `c2s.w.<address>` */
 function addressOf(worker: string): string {

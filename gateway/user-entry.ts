@@ -7,6 +7,9 @@ import type { EnvelopeReader } from './envelope.js'
 import { Outbound } from './outbound.js'
 import type { Session, SessionUser } from './session.js'
 
+/** Shared by all that are. */
+const READY: Promise<void> = Promise.resolve()
+
 export interface UserEntryHost {
   /** Name of this node, for people. */
   readonly nodeName: string
@@ -26,7 +29,7 @@ export class UserEntry implements UserSink, SessionUser {
   /** Position of the last durable message that reached this node live (or was there when it attached). */
   #tail = 0
   cursorPrefix = ''
-  ready: Promise<void> = Promise.resolve()
+  ready: Promise<void> = READY
   /** Openings under way that need the entry. */
   pins = 0
 
@@ -54,9 +57,15 @@ export class UserEntry implements UserSink, SessionUser {
 
   /** Begins live delivery; `ready` says when. */
   begin(bus: Bus): void {
-    this.ready = this.#attach(bus)
-    // Whoever waits for it sees the failure; without anybody waiting it is none.
-    this.ready.catch(() => undefined)
+    const attaching = this.#attach(bus)
+    this.ready = attaching
+    attaching.then(
+      () => {
+        this.ready = READY
+      },
+      // Whoever waits for it sees the failure.
+      () => undefined,
+    )
   }
 
   async #attach(bus: Bus): Promise<void> {
