@@ -99,6 +99,8 @@ export class Door {
       const session = hub.session(ref)
       if (session !== undefined) return this.#resume(visitor, cursor, at.frame, session)
       const grave = hub.grave(ref)
+      const verdict = hub.verdict(ref)
+      if (verdict !== undefined) return refused(verdict)
       if (grave?.kind !== 'moved') return this.#openNew(visitor, cursor)
       node = grave.node
       ref = splitSessionId(grave.id).ref
@@ -139,6 +141,7 @@ export class Door {
     const id = hub.newSessionId()
     const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id })
     if (answer === undefined) return this.#openNew(visitor, cursor)
+    if ('code' in answer) return refused(answer)
     const entry = await hub.enter(identity.user)
     try {
       const moved = decodeMoved(answer)
