@@ -23,7 +23,7 @@ const wires: Readonly<Record<TransportName, new (host: WireHost, options: WireOp
 /** All sockets are read into the same buffer: what is read is used up before the next read. */
 const input = Buffer.allocUnsafeSlow(256 * 1024)
 
-/** Connections from one address to one port are limited by its ephemeral ports; there are more addresses on loopback. */
+/** Connections from one address to one port are limited by the ephemeral ports; there are more addresses on loopback. */
 const PEERS_PER_ADDRESS = 20_000
 
 export class Peer implements WireHost {
@@ -40,7 +40,8 @@ export class Peer implements WireHost {
     this.#socket = connect({
       host: '127.0.0.1',
       port,
-      localAddress: `127.0.0.${1 + Math.floor(index / PEERS_PER_ADDRESS)}`,
+      // Named only when needed: a port bound to an address by name is taken for all destinations.
+      ...(index < PEERS_PER_ADDRESS ? {} : { localAddress: `127.0.0.${1 + Math.floor(index / PEERS_PER_ADDRESS)}` }),
       noDelay: true,
       onread: { buffer: input, callback: (length) => this.#receive(length) },
     })

@@ -25,3 +25,17 @@ export function cpuUsOf(pid: number): number {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1_000_000
 }
+
+export interface MachineTime {
+  readonly busy: number
+  readonly all: number
+}
+
+/** Of all cores and processes since the machine started, in ticks: differences tell how busy it was. */
+export function machineTime(): MachineTime {
+  const [first = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1)
+  // user nice system idle iowait irq softirq steal; guest time is part of user.
+  const ticks = first.trim().split(/ +/).slice(1, 9).map(Number)
+  const all = ticks.reduce((sum, one) => sum + one, 0)
+  return { busy: all - (ticks[3] ?? 0) - (ticks[4] ?? 0), all }
+}

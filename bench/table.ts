@@ -25,7 +25,7 @@ export function unicastLine(row: UnicastRow): string {
     `${row.deliveredPerSecond} delivered/s`,
     `${row.cpuUsPerMessage.toFixed(1)} µs CPU a message (${row.perCoreSecond}/s a core)`,
     `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}`,
-    `limited by ${row.limitedBy}; cores busy: ${busy.join(', ')}`,
+    `limited by ${row.limitedBy}; cores busy: ${busy.join(', ')}, machine ${Math.round(row.machineBusy * 100)} %`,
   ]
   return `${label(row)} unicast, ${row.phase}: ${figures.join('; ')}${verdict(row)}`
 }

@@ -1,14 +1,13 @@
 // Messages to users at random, published straight to NATS: the most that is delivered, the server's CPU for each, and the latency
 // at a fixed rate.
 
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Child } from './child.js'
 import { Crowd } from './crowd.js'
 import type { BenchOptions } from './options.js'
 import type { GeneratorFigures, Load, PublisherOrder, PublisherReport, PublisherSetup, TransportName } from './orders.js'
-import { cpuUsOf } from './process-figures.js'
+import { cpuUsOf, machineTime } from './process-figures.js'
 import type { Progress } from './progress.js'
 import type { LatencyUs } from './tally.js'
 import { type Measured, Topology } from './topology.js'
@@ -31,6 +30,8 @@ export interface UnicastRow {
   readonly limitedBy: LimitedBy
   /** Cores that each process kept busy. */
   readonly cores: Readonly<Record<string, number>>
+  /** Share of the whole machine that was busy, with whatever else ran on it. */
+  readonly machineBusy: number
   readonly latencyUs: LatencyUs
   readonly generator: Load
   readonly publisher: Load
@@ -143,15 +144,18 @@ class Run {
     const receivedBefore = this.#received
     const publishedBefore = this.#published
     crowd.reset()
+    const machineBefore = machineTime()
     const cpuBefore = measured.map(({ pid }) => cpuUsOf(pid))
     const published = await this.publish(rate, options.seconds)
     const cpuUs = measured.map(({ pid }, index) => cpuUsOf(pid) - (cpuBefore[index] ?? 0))
+    const machine = machineTime()
+    const machineBusy = (machine.busy - machineBefore.busy) / (machine.all - machineBefore.all)
     const figures = await crowd.figures()
 
     const delivered = figures.counts.received - receivedBefore
     const cores = Object.fromEntries(measured.map(({ name }, index) => [name, (cpuUs[index] ?? 0) / (published.seconds * 1_000_000)]))
     const cpuUsPerMessage = ((cores.gateway ?? 0) * published.seconds * 1_000_000) / delivered
-    const limitedBy = bottleneck(cores, figures.load, published.load)
+    const limitedBy = bottleneck(cores, machineBusy, figures.load, published.load)
     return {
       engine,
       transport,
@@ -165,6 +169,7 @@ class Run {
       perCoreSecond: Math.round(1_000_000 / cpuUsPerMessage),
       limitedBy,
       cores,
+      machineBusy,
       latencyUs: figures.latency,
       generator: figures.load,
       publisher: published.load,
@@ -187,13 +192,13 @@ class Run {
   }
 }
 
-function bottleneck(cores: Readonly<Record<string, number>>, generator: Load, publisher: Load): LimitedBy {
+function bottleneck(cores: Readonly<Record<string, number>>, machineBusy: number, generator: Load, publisher: Load): LimitedBy {
   const busy = (name: string) => cores[name] ?? 0
   if (busy('gateway') > SATURATED) return 'gateway'
   if (busy('generator') > SATURATED) return 'generator'
   if (busy('publisher') > SATURATED) return 'publisher'
   // Waiting for a core looks like work in an event loop's own figures, so the machine comes before them.
-  if (Object.values(cores).reduce((sum, one) => sum + one, 0) > SATURATED * availableParallelism()) return 'machine'
+  if (machineBusy > SATURATED) return 'machine'
   if (generator.utilization > SATURATED) return 'generator'
   if (publisher.utilization > SATURATED) return 'publisher'
   return busy('nats-server') > SATURATED ? 'nats-server' : 'pace'

@@ -21,19 +21,28 @@ export interface RecordLog {
 const BATCH_LIMIT_CHANGES = 4096
 const BATCH_LIMIT_BYTES = 4 * 1024 * 1024
 
+export interface CommitQueueOptions {
+  /** Called after each batch. */
+  readonly onCommitted: () => void
+  /** The log is broken: nothing will be committed any more. */
+  readonly onBroken: () => void
+  readonly onError: (error: unknown, what: string) => void
+}
+
 export class CommitQueue {
-  readonly #log: RecordLog | undefined
-  readonly #onError: (error: unknown, what: string) => void
-  readonly #onCommitted: () => void
+  readonly #options: CommitQueueOptions
+  #log: RecordLog | undefined
   #waiting: Change[] = []
   #phase: 'idle' | 'scheduled' | 'writing' = 'idle'
   #idle: (() => void)[] = []
 
-  /** `onCommitted` is called after each batch. Without a log, changes take effect in the next turn of the event loop. */
-  constructor(log: RecordLog | undefined, onCommitted: () => void, onError: (error: unknown, what: string) => void) {
+  constructor(options: CommitQueueOptions) {
+    this.#options = options
+  }
+
+  /** From here on records are written; without a log, changes take effect in the next turn of the event loop. */
+  writeTo(log: RecordLog): void {
     this.#log = log
-    this.#onCommitted = onCommitted
-    this.#onError = onError
   }
 
   add(change: Change): void {
@@ -53,21 +62,24 @@ export class CommitQueue {
   }
 
   #flush(): void {
+    const log = this.#log
     const batch = this.#take()
-    const records = this.#log === undefined ? [] : batch.flatMap((change) => (change.record === undefined ? [] : [change.record]))
-    if (this.#log === undefined || records.length === 0) {
+    const records = log === undefined ? [] : batch.flatMap((change) => (change.record === undefined ? [] : [change.record]))
+    if (log === undefined || records.length === 0) {
       this.#finish(batch, undefined)
       return
     }
     this.#phase = 'writing'
-    this.#log.append(records).then(
+    log.append(records).then(
       () => this.#finish(batch, undefined),
       (error: unknown) => {
-        this.#onError(error, 'journal')
+        this.#options.onError(error, 'journal')
         // What waits may build on what failed (a duplicate of it, a revision), so it fails with it.
         const failed = batch.concat(this.#waiting)
         this.#waiting = []
-        this.#finish(failed, new BusError('rejected', 'the journal could not be written'))
+        // Broken: some of it may be on disk.
+        this.#finish(failed, new BusError(log.broken ? 'disconnected' : 'rejected', 'the journal could not be written'))
+        if (log.broken) this.#options.onBroken()
       },
     )
   }
@@ -90,7 +102,7 @@ export class CommitQueue {
         if (error === undefined) change.commit()
         else change.fail(error)
       } catch (thrown) {
-        this.#onError(thrown, 'bus commit')
+        this.#options.onError(thrown, 'bus commit')
       }
     }
     if (this.#waiting.length > 0) this.#schedule()
@@ -98,6 +110,6 @@ export class CommitQueue {
       this.#phase = 'idle'
       for (const resolve of this.#idle.splice(0)) resolve()
     }
-    this.#onCommitted()
+    this.#options.onCommitted()
   }
 }

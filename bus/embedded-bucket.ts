@@ -7,6 +7,9 @@ import type { EntryRecord } from './store-record.js'
 import type { TurnQueue } from './turn-queue.js'
 
 const LIMIT_KEY_BYTES = 512
+/** Of one bucket; beyond it writing is refused. */
+const LIMIT_BYTES = 512 * 1024 * 1024
+const OVERHEAD_BYTES = 200
 
 interface Entry extends BucketEntry {
   readonly time: number
@@ -34,6 +37,7 @@ export class BucketStore {
   readonly #followers = new Set<Following>()
   /** Greatest revision given out. */
   #revision = 0
+  #bytes = 0
 
   constructor(name: string, ttlMs: number, clock: Clock, commits: CommitQueue, turns: TurnQueue) {
     this.name = name
@@ -49,9 +53,7 @@ export class BucketStore {
 
   /** What all entries take, roughly. */
   get bytes(): number {
-    let bytes = 0
-    for (const [key, { value }] of this.#entries) bytes += key.length + value.length + 100
-    return bytes
+    return this.#bytes
   }
 
   get(key: string): BucketEntry | undefined {
@@ -63,8 +65,9 @@ export class BucketStore {
    * Writes (`value` undefined: deletes) if the last revision of the key is `expected` (0: the key must not exist;
    * undefined: whatever it is). Resolves after the commit: the new revision, or undefined if the comparison failed.
    */
-  write(key: string, value: Uint8Array | undefined, expected: number | undefined): Promise<number | undefined> {
+  async write(key: string, value: Uint8Array | undefined, expected: number | undefined): Promise<number | undefined> {
     checkKey(key)
+    if (value !== undefined && this.#bytes + value.length > LIMIT_BYTES) throw new BusError('rejected', `bucket ${this.name} is full`)
     const last = this.#pending.get(key)?.revision ?? this.#current(key)?.revision ?? 0
     return new Promise((resolve, reject) => {
       if (expected !== undefined && expected !== last) {
@@ -126,7 +129,7 @@ export class BucketStore {
     const now = this.#clock.now()
     for (const [key, { time }] of this.#entries) {
       if (time + this.ttlMs > now) continue
-      this.#entries.delete(key)
+      this.#remove(key)
       this.#tell(key, undefined)
     }
   }
@@ -135,8 +138,10 @@ export class BucketStore {
   apply({ key, revision, time, value }: EntryRecord): void {
     this.#revision = Math.max(this.#revision, revision)
     if ((this.#entries.get(key)?.revision ?? 0) > revision) return
-    if (value === undefined) this.#entries.delete(key)
-    else this.#entries.set(key, { value, revision, time })
+    this.#remove(key)
+    if (value === undefined) return
+    this.#entries.set(key, { value, revision, time })
+    this.#bytes += key.length + value.length + OVERHEAD_BYTES
   }
 
   restoreRevision(revision: number): void {
@@ -152,6 +157,13 @@ export class BucketStore {
   #current(key: string): Entry | undefined {
     const entry = this.#entries.get(key)
     return entry !== undefined && this.ttlMs > 0 && entry.time + this.ttlMs <= this.#clock.now() ? undefined : entry
+  }
+
+  #remove(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    this.#bytes -= key.length + entry.value.length + OVERHEAD_BYTES
   }
 
   #tell(key: string, value: Uint8Array | undefined): void {

@@ -9,6 +9,7 @@ import { type EmbeddedCore, EmbeddedHandle } from './embedded-handle.js'
 import { Inboxes } from './embedded-inbox.js'
 import { type EmbeddedFaults, Live } from './embedded-live.js'
 import { EmbeddedStore } from './embedded-store.js'
+import { Journal } from './journal.js'
 import { TurnQueue } from './turn-queue.js'
 
 export interface EmbeddedBusOptions {
@@ -27,6 +28,8 @@ export interface EmbeddedBusOptions {
   readonly onError: (error: unknown, what: string) => void
   /** All inboxes together; beyond it the oldest messages go first. Default 1 GiB. */
   readonly maxStoreBytes?: number
+  /** Journals smaller than this are not compacted. Default 64 MiB. */
+  readonly compactBytes?: number
   readonly clock?: Clock
   /** For tests. */
   readonly faults?: EmbeddedFaults
@@ -41,7 +44,8 @@ const SWEEP_MS = 1000
 export class EmbeddedBroker {
   readonly #core: EmbeddedCore
   readonly #commits: CommitQueue
-  readonly #stopSweep: Unsubscribe
+  #journal: Journal | undefined
+  #stopSweep: Unsubscribe = () => {}
   readonly #buses = new Set<EmbeddedHandle>()
 
   private constructor(options: EmbeddedBusOptions) {
@@ -59,7 +63,10 @@ export class EmbeddedBroker {
       deliverFirst = !deliverFirst
       if (deliverFirst) turns.run()
     }
-    this.#commits = new CommitQueue(undefined, onCommitted, onError)
+    const onBroken = () => {
+      for (const bus of this.#buses) bus.cut()
+    }
+    this.#commits = new CommitQueue({ onCommitted, onBroken, onError })
     const store = new EmbeddedStore({
       inboxes,
       duplicates: new DuplicateWindow(options.duplicateWindowSeconds * 1000),
@@ -81,12 +88,35 @@ export class EmbeddedBroker {
       requestTimeoutMs: options.requestTimeoutMs,
       onError,
     }
-    this.#stopSweep = clock.every(SWEEP_MS, () => store.expire())
   }
 
+  /** Throws if another process has the data directory, or if something in it is damaged. */
   static async open(options: EmbeddedBusOptions): Promise<EmbeddedBroker> {
-    if (options.dataDir !== undefined) throw new Error('the embedded bus keeps nothing over a restart')
-    return new EmbeddedBroker(options)
+    const broker = new EmbeddedBroker(options)
+    const { store } = broker.#core
+    if (options.dataDir !== undefined) {
+      const journal = await Journal.open({
+        directory: options.dataDir,
+        clock: broker.#core.clock,
+        onError: options.onError,
+        apply: (record) => store.apply(record),
+        records: () => store.records(),
+        stateBytes: () => store.bytes,
+        ...(options.compactBytes === undefined ? {} : { compactBytes: options.compactBytes }),
+      })
+      try {
+        // Shows that the directory can be written before anybody relies on it; to a store that is not new: no change.
+        await journal.append([{ kind: 'epoch', epoch: store.epoch }])
+      } catch (error) {
+        await journal.close()
+        throw error
+      }
+      broker.#journal = journal
+      broker.#commits.writeTo(journal)
+    }
+    store.expire()
+    broker.#stopSweep = broker.#core.clock.every(SWEEP_MS, () => store.expire())
+    return broker
   }
 
   /** Another Bus on this broker. Closing it leaves the broker and the others alone; `onClosed` is part of it. */
@@ -112,6 +142,7 @@ export class EmbeddedBroker {
     await Promise.all([...this.#buses].map((bus) => bus.close(deadlineMs)))
     await this.#commits.settled()
     this.#stopSweep()
+    await this.#journal?.close()
   }
 }
 

@@ -28,6 +28,8 @@ export class EmbeddedStore {
   #epoch = newEpoch()
   /** Last sequence given out; of a batch that could not be written they stay unused. */
   #lastSeq = 0
+  /** What is not greater has been committed or has failed. */
+  #committedSeq = 0
 
   constructor(parts: StoreParts) {
     this.#parts = parts
@@ -62,6 +64,7 @@ export class EmbeddedStore {
       commits.add({
         record: { kind: 'message', seq, time, user, id, data },
         commit: () => {
+          this.#committedSeq = seq
           inboxes.append(user, seq, time, data)
           onStored(user, seq, data)
           resolve({ seq, duplicate: false })
@@ -108,6 +111,7 @@ export class EmbeddedStore {
         commit: () => {
           inboxes.clear()
           this.#epoch = epoch
+          this.#committedSeq = 0
           onReset()
           resolve()
         },
@@ -131,11 +135,12 @@ export class EmbeddedStore {
         if (record.epoch === this.#epoch) return
         this.#epoch = record.epoch
         this.#lastSeq = 0
+        this.#committedSeq = 0
         inboxes.clear()
         duplicates.clear()
         return
       case 'message':
-        this.#lastSeq = Math.max(this.#lastSeq, record.seq)
+        this.#restoreSeq(record.seq)
         inboxes.append(record.user, record.seq, record.time, record.data)
         if (record.id !== undefined) duplicates.add(DuplicateWindow.key(record.user, record.id), record.seq, record.time)
         return
@@ -146,7 +151,7 @@ export class EmbeddedStore {
         duplicates.add(record.key, record.seq, record.time)
         return
       case 'counters':
-        this.#lastSeq = Math.max(this.#lastSeq, record.lastSeq)
+        this.#restoreSeq(record.lastSeq)
         inboxes.restoreForgotten(record.forgottenThrough)
         return
       case 'bucket': {
@@ -159,6 +164,13 @@ export class EmbeddedStore {
         this.#buckets.get(record.bucket)?.apply(record)
         return
     }
+  }
+
+  /** What the state takes, roughly. */
+  get bytes(): number {
+    let bytes = this.#parts.inboxes.bytes + this.#parts.duplicates.size * 100
+    for (const bucket of this.#buckets.values()) bytes += bucket.bytes
+    return bytes
   }
 
   /**
@@ -176,9 +188,17 @@ export class EmbeddedStore {
       for (const { seq, time, data } of messages) yield { kind: 'message', seq, time, user, id: undefined, data }
       yield { kind: 'inbox', user, lastSeq, evictedThrough }
     }
-    for (const entry of duplicates.entries()) yield { kind: 'duplicate', ...entry }
+    for (const entry of duplicates.entries()) {
+      // Not of a message that is not written yet: a repeat of it must not be taken for stored after a crash.
+      if (entry.seq <= this.#committedSeq) yield { kind: 'duplicate', ...entry }
+    }
     // Last: a user without a record counts as forgotten from here on.
     yield { kind: 'counters', lastSeq: this.#lastSeq, forgottenThrough: inboxes.forgottenThrough }
+  }
+
+  #restoreSeq(seq: number): void {
+    this.#lastSeq = Math.max(this.#lastSeq, seq)
+    this.#committedSeq = this.#lastSeq
   }
 }
 

@@ -90,7 +90,7 @@ export class BucketFollower implements Follower {
         await this.#connection.whenConnected(performance.now() + WAIT_MS)
         const consumer = await this.#resume()
         attempt = 0
-        while (this.#isRunning() && (await consumer.fetch(BATCH, WAIT_MS, SILENCE_MS)) === 'complete');
+        while (this.#isRunning() && (await consumer.fetch(BATCH, WAIT_MS, SILENCE_MS)) !== 'broken');
       } catch (error) {
         if (!(error instanceof BusError) || error.code === 'rejected') this.#connection.options.onError(error, 'follow')
       } finally {
@@ -114,15 +114,17 @@ export class BucketFollower implements Follower {
       this.#seen = 0
       for (const key of this.#known.keys()) this.#stale.add(key)
     }
-    const consumer = await PullConsumer.create(
-      this.#connection,
-      this.#api,
-      this.#stream,
-      this.#seen === 0
-        ? { deliver_policy: 'last_per_subject' as never, filter_subject: `${this.#prefix}>` }
-        : { deliver_policy: 'by_start_sequence' as never, opt_start_seq: this.#seen + 1 },
-      (message, delivered) => this.#received(message, delivered),
-    )
+    const consumer = await PullConsumer.create({
+      connection: this.#connection,
+      api: this.#api,
+      stream: this.#stream,
+      config:
+        this.#seen === 0
+          ? { deliver_policy: 'last_per_subject' as never, filter_subject: `${this.#prefix}>` }
+          : { deliver_policy: 'by_start_sequence' as never, opt_start_seq: this.#seen + 1 },
+      largestBytes: this.#connection.client.info?.max_payload ?? 0,
+      onMessage: (message, delivered) => this.#received(message, delivered),
+    })
     this.#consumer = consumer
     if (!this.#isRunning()) consumer.stop()
     else if (consumer.pending === 0) this.#level()

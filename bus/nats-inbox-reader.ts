@@ -5,12 +5,14 @@ import { BusError } from './bus.js'
 import type { NatsConnection } from './nats-connection.js'
 import type { JetStreamApi, StoredMessage } from './nats-jetstream.js'
 import { sleep } from './nats-limiter.js'
-import { PullConsumer } from './nats-pull-consumer.js'
+import { type BatchEnd, PullConsumer } from './nats-pull-consumer.js'
+import { largestStoredBytes } from './nats-streams.js'
 
 /** From here on a consumer is cheaper than asking for each message. */
 const LOOP_LIMIT = 32
 const BATCH = 64
 const STALE_ATTEMPTS = 10
+const SCAN_ATTEMPTS = 5
 const SILENCE_MS = 1_500
 
 /** One user's inbox in its stream. */
@@ -76,7 +78,7 @@ export class InboxReader {
       }
       const last = got.at(-1)
       if (last === undefined) break
-      for (const { seq, data } of got) messages.push({ seq, data })
+      for (const { seq, data } of got) if (seq <= target) messages.push({ seq, data })
       next = last.seq + 1
     }
     return messages
@@ -95,8 +97,9 @@ export class InboxReader {
 
   async #consume(place: InboxPlace, from: number, target: number, limit: number): Promise<StoredMessage[]> {
     const messages: StoredMessage[] = []
+    // If it breaks, what came is a stretch without holes, and the caller goes on after it.
     await this.#scan(place, from, limit, false, (message) => {
-      if (messages.length < limit) messages.push(message)
+      messages.push(message)
       return messages.length < limit && message.seq < target
     })
     return messages
@@ -107,14 +110,16 @@ export class InboxReader {
     for (let attempt = 0; ; attempt++) {
       const seqs: number[] = []
       let seen = 0
-      await this.#scan(place, 1, Number.MAX_SAFE_INTEGER, true, ({ seq }) => {
+      const end = await this.#scan(place, 1, Number.MAX_SAFE_INTEGER, true, ({ seq }) => {
         seen = seq
         if (seq <= target) seqs.push(seq)
         return seq < target
       })
       // A consumer on a replica that is behind ends too early; when the target itself has gone there is nothing to wait for.
-      if (seen >= target || attempt >= STALE_ATTEMPTS) return seqs
-      if ((await this.#api.message(place.stream, { seq: seen + 1, next_by_subj: place.subject })) === undefined) return seqs
+      if (seen >= target) return seqs
+      if (attempt >= SCAN_ATTEMPTS) throw new BusError(this.#connection.connected ? 'timeout' : 'disconnected')
+      if (end !== 'broken' && (await this.#api.message(place.stream, { seq: seen + 1, next_by_subj: place.subject })) === undefined)
+        return seqs
       await sleep(Math.min(50, 2 << attempt))
     }
   }
@@ -126,32 +131,33 @@ export class InboxReader {
     limit: number,
     headersOnly: boolean,
     onMessage: (message: StoredMessage) => boolean,
-  ): Promise<void> {
+  ): Promise<BatchEnd> {
     let wanted = true
     let left = 0
-    const consumer = await PullConsumer.create(
-      this.#connection,
-      this.#api,
-      place.stream,
-      {
+    const consumer = await PullConsumer.create({
+      connection: this.#connection,
+      api: this.#api,
+      stream: place.stream,
+      config: {
         filter_subject: place.subject,
         deliver_policy: 'by_start_sequence' as never,
         opt_start_seq: from,
         ...(headersOnly ? { headers_only: true } : {}),
       },
-      (message, { seq, pending }) => {
+      largestBytes: largestStoredBytes(this.#connection.options),
+      onMessage: (message, { seq, pending }) => {
         left = pending
-        if (wanted)
-          wanted = onMessage({ seq, subject: place.subject, data: headersOnly ? new Uint8Array() : Buffer.from(message.data), header: '' })
+        const data = headersOnly ? new Uint8Array() : Buffer.from(message.data)
+        if (wanted) wanted = onMessage({ seq, subject: place.subject, data, header: '' })
       },
-    )
+    })
     try {
       left = consumer.pending
       while (wanted && left > 0) {
-        if ((await consumer.fetch(Math.min(left, limit, 1_000), 0, SILENCE_MS)) === 'broken') {
-          throw new BusError(this.#connection.connected ? 'timeout' : 'disconnected')
-        }
+        const end = await consumer.fetch(Math.min(left, limit, 1_000), 0, SILENCE_MS)
+        if (end !== 'complete') return end
       }
+      return 'complete'
     } finally {
       consumer.stop()
     }

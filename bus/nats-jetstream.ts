@@ -6,7 +6,10 @@ import type { NatsConnection } from './nats-connection.js'
 import { backoffMs, Limiter, sleep } from './nats-limiter.js'
 
 const LEADER_CALLS_LIMIT = 256
-const BATCH_MAX_BYTES = 4 * 1024 * 1024
+/** A new leader, or another replica for a consumer, is found by asking again rather than by waiting. */
+const ATTEMPT_LEAST_MS = 500
+const ATTEMPT_MOST_MS = 1_500
+const BATCH_MAX_BYTES = 256 * 1024
 
 /** The store's refusal. */
 export class JetStreamError extends BusError {
@@ -160,11 +163,12 @@ export class JetStreamApi {
   /** Nobody there, no answer, connection lost: again, until the time is over. */
   #retried<T>(call: (timeoutMs: number) => Promise<T>): Promise<T> {
     const deadline = performance.now() + this.#timeoutMs
+    const attemptMs = Math.min(Math.max(this.#timeoutMs / 4, ATTEMPT_LEAST_MS), ATTEMPT_MOST_MS)
     return this.#limiter.run(deadline, async () => {
       for (let attempt = 1; ; attempt++) {
         await this.#connection.whenConnected(deadline)
         try {
-          return await call(Math.min(deadline - performance.now(), Math.max(500, this.#timeoutMs / 3)))
+          return await call(Math.min(deadline - performance.now(), attemptMs))
         } catch (error) {
           if (!(error instanceof BusError) || error instanceof JetStreamError) throw error
           const pauseMs = backoffMs(attempt, 20, 500)

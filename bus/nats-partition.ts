@@ -13,6 +13,8 @@ export class Partition {
   epoch: string
   /** When the epoch was last compared with the server's (of performance.now()). */
   checkedAt = performance.now()
+  /** The next comparison, when one is wanted. */
+  check: NodeJS.Timeout | undefined
 
   constructor(
     readonly index: number,

@@ -6,7 +6,8 @@ import { BusError } from './bus.js'
 import type { NatsConnection } from './nats-connection.js'
 import type { JetStreamApi } from './nats-jetstream.js'
 
-const BATCH_MAX_BYTES = 1024 * 1024
+/** Well below what a server lets a connection fall behind (`max_pending`), but never less than one message. */
+const BATCH_BYTES = 256 * 1024
 const INACTIVE_NANOS = 15_000_000_000
 
 /** Where a delivered message stands. */
@@ -21,8 +22,8 @@ export interface Delivered {
   readonly pending: number
 }
 
-/** How a batch ended: all that was asked for or all there is now · nothing came for too long, or the consumer is gone: make a new one. */
-export type BatchEnd = 'complete' | 'broken'
+/** How a batch ended: all that was asked for, or all there is now · there was nothing · the consumer is silent or gone: make a new one. */
+export type BatchEnd = 'complete' | 'empty' | 'broken'
 
 interface Batch {
   readonly expected: number
@@ -31,52 +32,49 @@ interface Batch {
   silence: NodeJS.Timeout
 }
 
+export interface ConsumerSetup {
+  readonly connection: NatsConnection
+  readonly api: JetStreamApi
+  readonly stream: string
+  /** Which messages, and from where on. */
+  readonly config: Partial<ConsumerConfig>
+  /** No message of the stream is larger. */
+  readonly largestBytes: number
+  /** In order and without holes. The message's data is borrowed. */
+  onMessage(message: Msg, delivered: Delivered): void
+}
+
 export class PullConsumer {
-  readonly #connection: NatsConnection
-  readonly #stream: string
+  readonly #setup: ConsumerSetup
   readonly #name: string
-  readonly #api: JetStreamApi
   readonly #inbox: string
   readonly #subscription: Subscription
-  readonly #onMessage: (message: Msg, delivered: Delivered) => void
   readonly #onLoss = () => this.#batch?.end('broken')
   #batch: Batch | undefined
   #delivered = 0
 
-  /** `onMessage`: the data is borrowed. It must be told apart by the sequence what is wanted twice: a new consumer starts where it is told. */
-  static async create(
-    connection: NatsConnection,
-    api: JetStreamApi,
-    stream: string,
-    config: Partial<ConsumerConfig>,
-    onMessage: (message: Msg, delivered: Delivered) => void,
-  ): Promise<PullConsumer> {
-    const created = await api.createConsumer(stream, {
+  static async create(setup: ConsumerSetup): Promise<PullConsumer> {
+    const { name, pending } = await setup.api.createConsumer(setup.stream, {
       ack_policy: 'none' as never,
       replay_policy: 'instant' as never,
       inactive_threshold: INACTIVE_NANOS,
       mem_storage: true,
       num_replicas: 1,
-      ...config,
+      ...setup.config,
     })
-    return new PullConsumer(connection, api, stream, created.name, created.pending, onMessage)
+    return new PullConsumer(setup, name, pending)
   }
 
   private constructor(
-    connection: NatsConnection,
-    api: JetStreamApi,
-    stream: string,
+    setup: ConsumerSetup,
     name: string,
     /** Messages there were when it was made. */
     readonly pending: number,
-    onMessage: (message: Msg, delivered: Delivered) => void,
   ) {
-    this.#connection = connection
-    this.#api = api
-    this.#stream = stream
+    this.#setup = setup
     this.#name = name
-    this.#onMessage = onMessage
     // Messages keep the subject they were stored with, so answers cannot be told apart by it: a subscription of its own.
+    const { connection } = setup
     this.#inbox = `${connection.inboxPrefix}.p.${randomBytes(6).toString('hex')}`
     this.#subscription = connection.client.subscribe(this.#inbox, { callback: (error, message) => this.#received(error, message) })
     connection.lossListeners.add(this.#onLoss)
@@ -85,7 +83,8 @@ export class PullConsumer {
   /** `waitMs` 0: only what is there. Else waits so long for the first message. `silenceMs` without a word breaks it. */
   fetch(count: number, waitMs: number, silenceMs: number): Promise<BatchEnd> {
     if (this.#batch !== undefined) throw new Error('one batch at a time')
-    if (!this.#connection.connected) return Promise.resolve('broken')
+    const { connection, stream, largestBytes } = this.#setup
+    if (!connection.connected) return Promise.resolve('broken')
     return new Promise((resolve) => {
       const end = (how: BatchEnd) => {
         clearTimeout(this.#batch?.silence)
@@ -93,13 +92,16 @@ export class PullConsumer {
         resolve(how)
       }
       this.#batch = { expected: count, got: 0, end, silence: setTimeout(() => end('broken'), waitMs + silenceMs) }
-      const request = { batch: count, max_bytes: BATCH_MAX_BYTES, ...(waitMs === 0 ? { no_wait: true } : { expires: waitMs * 1_000_000 }) }
+      const request = {
+        batch: count,
+        max_bytes: Math.max(BATCH_BYTES, 2 * largestBytes),
+        ...(waitMs === 0 ? { no_wait: true } : { expires: waitMs * 1_000_000 }),
+      }
       try {
-        this.#connection.client.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#name}`, JSON.stringify(request), {
-          reply: this.#inbox,
-        })
+        const subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#name}`
+        connection.client.publish(subject, JSON.stringify(request), { reply: this.#inbox })
       } catch (error) {
-        this.#connection.options.onError(error, 'consumer')
+        connection.options.onError(error, 'consumer')
         end('broken')
       }
     })
@@ -109,9 +111,9 @@ export class PullConsumer {
   stop(): void {
     if (this.#subscription.isClosed()) return
     this.#batch?.end('broken')
-    this.#connection.lossListeners.delete(this.#onLoss)
+    this.#setup.connection.lossListeners.delete(this.#onLoss)
     this.#subscription.unsubscribe()
-    this.#api.deleteConsumer(this.#stream, this.#name)
+    this.#setup.api.deleteConsumer(this.#setup.stream, this.#name)
   }
 
   #received(error: Error | null, message: Msg): void {
@@ -123,7 +125,7 @@ export class PullConsumer {
       if (status > 0) this.#status(batch, status)
       else this.#delivery(batch, message)
     } catch (problem) {
-      this.#connection.options.onError(problem, 'consumer')
+      this.#setup.connection.options.onError(problem, 'consumer')
       this.#batch?.end('broken')
     }
   }
@@ -138,14 +140,16 @@ export class PullConsumer {
     this.#delivered = delivered.count
     batch.got++
     batch.silence.refresh()
-    this.#onMessage(message, delivered)
+    this.#setup.onMessage(message, delivered)
     if (batch.got >= batch.expected) batch.end('complete')
   }
 
   /** 100 is a sign of life; 404 and 408 say that there is no more, 409 also that a limit of bytes was reached or that the consumer is gone. */
   #status(batch: Batch, status: number): void {
     if (status === 100) batch.silence.refresh()
-    else batch.end(status === 404 || status === 408 || (status === 409 && batch.got > 0) ? 'complete' : 'broken')
+    else if (status !== 404 && status !== 408 && status !== 409) batch.end('broken')
+    else if (batch.got > 0) batch.end('complete')
+    else batch.end(status === 409 ? 'broken' : 'empty')
   }
 }
 

@@ -9,7 +9,7 @@ import type { JetStreamApi } from './nats-jetstream.js'
 import { backoffMs, sleep } from './nats-limiter.js'
 import type { Partition } from './nats-partition.js'
 import { PullConsumer } from './nats-pull-consumer.js'
-import { ensureStream, epochOf, inboxStream } from './nats-streams.js'
+import { ensureStream, epochOf, inboxStream, largestStoredBytes } from './nats-streams.js'
 import type { UserEntry } from './nats-user-entry.js'
 import type { NatsUsers } from './nats-users.js'
 
@@ -101,20 +101,21 @@ export class Replay {
       if (attempt > 10) throw new BusError('timeout', 'the replay does not get on')
       let left = 0
       const before = seen
-      const consumer = await PullConsumer.create(
-        this.#data,
-        this.#api,
-        partition.stream,
-        { deliver_policy: 'by_start_sequence' as never, opt_start_seq: seen + 1 },
-        (message, { seq, pending }) => {
+      const consumer = await PullConsumer.create({
+        connection: this.#data,
+        api: this.#api,
+        stream: partition.stream,
+        config: { deliver_policy: 'by_start_sequence' as never, opt_start_seq: seen + 1 },
+        largestBytes: largestStoredBytes(this.#data.options),
+        onMessage: (message, { seq, pending }) => {
           seen = seq
           left = pending
           const entry = entries.get(`u.${message.subject.slice(prefix)}`)
-          if (entry === undefined || bytes > LIMIT_BYTES) return entry?.skipReplay()
-          bytes += message.data.length
-          entry.replayed({ seq, data: Buffer.from(message.data) }, perUser)
+          bytes += entry === undefined ? 0 : message.data.length
+          if (bytes > LIMIT_BYTES) entry?.skipReplay()
+          else entry?.replayed({ seq, data: Buffer.from(message.data) }, perUser)
         },
-      )
+      })
       try {
         left = consumer.pending
         while (seen < last && left > 0 && (await consumer.fetch(Math.min(left, BATCH), 0, SILENCE_MS)) === 'complete');

@@ -65,7 +65,7 @@ export class NatsRpc {
 
   signal(topic: string, data: Uint8Array): void {
     if (!ADDRESS.test(topic)) throw new BusError('rejected', `not a topic: ${topic}`)
-    if (data.length > this.#connection.options.maxMessageBytes) throw new BusError('too_large')
+    if (data.length > (this.#connection.client.info?.max_payload ?? data.length)) throw new BusError('too_large')
     this.#connection.send(`sig.${topic}`, data)
   }
 
@@ -135,7 +135,7 @@ export class NatsRpc {
   }
 
   #check(data: Uint8Array): void {
-    if (data.length > this.#connection.options.maxMessageBytes) throw new BusError('too_large')
+    if (data.length > (this.#connection.client.info?.max_payload ?? data.length)) throw new BusError('too_large')
     if (this.#asking >= this.#connection.options.maxInFlight) throw new BusError('overloaded')
   }
 }

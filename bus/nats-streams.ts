@@ -19,6 +19,11 @@ export const subjects = {
 /** Room for headers: a stream's largest message counts them too. */
 const HEADER_BYTES = 4_096
 
+/** Of a message in an inbox, with its headers. */
+export function largestStoredBytes(options: NatsBusOptions): number {
+  return options.maxMessageBytes + HEADER_BYTES
+}
+
 export function inboxStream(options: NatsBusOptions, partition: number): Partial<StreamConfig> {
   const all = subjects.inbox(partition, '*')
   return {
@@ -31,7 +36,7 @@ export function inboxStream(options: NatsBusOptions, partition: number): Partial
     // One more than promised: that nothing after a position is missing is proved by the message at the position.
     max_msgs_per_subject: options.inboxMaxMessages + 1,
     max_age: nanoseconds(options.inboxMaxAgeSeconds),
-    max_msg_size: options.maxMessageBytes + HEADER_BYTES,
+    max_msg_size: largestStoredBytes(options),
     duplicate_window: nanoseconds(options.duplicateWindowSeconds),
     allow_direct: true,
     republish: { src: all, dest: 'u.{{wildcard(1)}}' },

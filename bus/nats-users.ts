@@ -95,13 +95,18 @@ export class NatsUsers implements EntryKeeper {
 
   /** Something does not fit the epoch we know. Asks at most once a second. */
   suspect(partition: Partition): void {
-    if (partition.checkedAt + EPOCH_CHECK_MS > performance.now()) return
-    partition.checkedAt = performance.now()
-    this.checkEpoch(partition).catch((error) => this.onError(error, 'epoch'))
+    partition.check ??= setTimeout(
+      () => {
+        partition.check = undefined
+        this.checkEpoch(partition).catch((error) => this.#lookFailed(error))
+      },
+      Math.max(0, partition.checkedAt + EPOCH_CHECK_MS - performance.now()),
+    )
   }
 
   stop(): void {
     clearInterval(this.#sweepTimer)
+    for (const partition of this.#partitions) clearTimeout(partition.check)
     for (const entry of [...this.entries.values()]) entry.detach()
   }
 

@@ -58,8 +58,6 @@ export class Peers {
   readonly #registrations: Unsubscribe[] = []
   #cancelTick: () => void = () => {}
   #tickedAt: number
-  /** Counts the times the bus went away: an answer that spans one says nothing. */
-  #outages = 0
 
   private constructor(options: PeersOptions) {
     this.#options = options
@@ -108,7 +106,7 @@ export class Peers {
 
   async #register(): Promise<void> {
     const { bus, role, address, track, beatMs, clock } = this.#options
-    this.#registrations.push(bus.onState((state) => (state === 'up' ? this.#backUp() : this.#outages++)))
+    this.#registrations.push(bus.onState((state) => (state === 'up' ? this.#backUp() : undefined)))
     this.#registrations.push(await bus.serve(`${role}.${address}.ping`, () => encode(this.#beat())))
     for (const tracked of track) {
       this.#registrations.push(
@@ -189,7 +187,6 @@ export class Peers {
 
   async #check(entry: Entry): Promise<void> {
     const { bus, beatMs, onError } = this.#options
-    const outages = this.#outages
     const heardAt = entry.heardAt
     try {
       const answer = await bus.request(`${entry.role}.${entry.address}.ping`, new Uint8Array([0]), { timeoutMs: beatMs })
@@ -197,7 +194,8 @@ export class Peers {
     } catch (error) {
       if (!(error instanceof BusError)) onError(error)
       else if (error.code !== 'no_responders' && error.code !== 'timeout') return
-      else if (outages === this.#outages && bus.state === 'up' && entry.heardAt === heardAt) this.#gone(entry)
+      // Heard meanwhile, or the bus was away meanwhile (which counts like a beat): then this proves nothing.
+      else if (bus.state === 'up' && entry.heardAt === heardAt) this.#gone(entry)
     } finally {
       entry.check = undefined
     }

@@ -6,7 +6,7 @@ import { BusError } from './bus.js'
 export { isUserId }
 
 const PLAIN = /^[A-Za-z0-9_@+=:,~-]+$/
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** One subject token. Throws BusError `bad_user`. */
 export function userToken(user: string): string {

@@ -90,9 +90,10 @@ export class Presence {
 
   /** If the gateways say something else than others were told, that may be about to change: it is looked at again. Throws BusError. */
   async compare(user: string): Promise<void> {
+    if (this.#due.has(user)) return
     const told = await this.current(user)
     const shown = await this.#shown(user, told)
-    if (shown !== undefined && !sameShown(shown, told)) this.recheck(user)
+    if (shown !== undefined && !sameShown(shown, told) && !this.#due.has(user)) this.recheck(user)
   }
 
   async current(user: string): Promise<Shown> {

@@ -13,10 +13,11 @@ import { Answers, replyOf } from './answers.js'
 import { Frames, type Observe } from './frames.js'
 import type { WorkerLimits } from './limits.js'
 import type { Log } from './log.js'
-import { Refusal, refusalOf } from './refusal.js'
+import { Refusal } from './refusal.js'
 import { openServices, type Services } from './services.js'
 import { Session } from './session.js'
 import { Sweep } from './sweep.js'
+import { answerTopicPush } from './topic-push.js'
 
 export interface WorkerOptions {
   readonly bus: Bus
@@ -241,23 +242,10 @@ class SessionWorker implements Worker {
 
   async #topicPush(data: Uint8Array): Promise<Uint8Array> {
     const startedAt = performance.now()
-    const { envelope, ephemeral, dedupe } = v1.TopicPush.decode(data)
-    let accepted = 0
-    let error: unknown
-    try {
-      // Encoded again with the fields this version does not know: decoding keeps them.
-      const bytes = v1.Envelope.encode(envelope ?? {}).finish()
-      const fanOut = await this.#services.topics.fanOut(envelope?.topic ?? '', bytes, dedupe, ephemeral)
-      accepted = fanOut.accepted
-      error = fanOut.error
-    } catch (thrown) {
-      error = thrown
-    }
+    const { answer, error } = await answerTopicPush(this.#services.topics, data)
     this.#options.observe('topic', (performance.now() - startedAt) / 1000)
-    if (error === undefined) return v1.TopicPushed.encode({ accepted }).finish()
-    this.#reportBugs(error)
-    const { code, message } = refusalOf(error)
-    return v1.TopicPushed.encode({ accepted, error: { code, message } }).finish()
+    if (error !== undefined) this.#reportBugs(error)
+    return answer
   }
 
   // ---- helpers

@@ -85,9 +85,6 @@ export const REASONS: Readonly<Record<ReasonCode, ReasonRow>> = {
   bus_unavailable: row(503, 1013, 'internal-server-error', 'later', 'Message bus unavailable'),
 }
 
-/** The normal end: the client closed, or asked for it. */
-export const DONE: CloseReason = { code: 'done', reason: 'done' }
-
 export function isReasonCode(text: string): text is ReasonCode {
   return Object.hasOwn(REASONS, text)
 }

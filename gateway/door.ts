@@ -175,7 +175,7 @@ export class Door {
   // ---- new sessions -----------------------------------------------------------------------------------------------
 
   async #openNew(visitor: Visitor, cursor: Cursor | undefined): Promise<Entrance> {
-    const { hub, refusal } = this.#options
+    const { hub, refusal, positions } = this.#options
     const { identity, ip, transport } = visitor
     const { user } = identity
     const device = identity.device ?? ''
@@ -194,6 +194,7 @@ export class Door {
       if (device !== '') hub.announceDevice(session)
       this.#connect(session, identity, new Uint8Array())
       if (start.gap) deliverGap(hub, session, 'reset')
+      else if (cursor !== undefined) positions.record(user, device, { epoch: cursor.epoch, inbox })
       const { truncated } = await readHistory(hub, entry, session)
       this.#readOn(entry, session)
       const recovered = cursor !== undefined && !start.gap && !truncated

@@ -4,6 +4,7 @@ import type { ClientFrame, Parsed } from '../proto/client-frame.js'
 import { parseCursor, userTag } from '../proto/cursor.js'
 import type { Authenticator, Identity } from './auth/authenticator.js'
 import type { CloseReason, ReasonCode } from './close-reason.js'
+import type { Position } from './positions.js'
 import type { Session } from './session.js'
 import type { Reply } from './uplink.js'
 
@@ -13,6 +14,8 @@ export type Answer = (reply: Reply) => void
 export interface IntakeOptions {
   readonly authenticator: Authenticator
   readonly anyTopic: boolean
+  /** The device of the session has handled its inbox up to there. */
+  position(session: Session, position: Position): void
   onError(error: unknown, what: string): void
 }
 
@@ -45,8 +48,9 @@ export class Intake {
     const cursor = parseCursor(text)
     if (cursor === undefined) return failure(ref, 'malformed', 'that is no cursor')
     if (cursor.userTag !== userTag(session.owner.user)) return failure(ref, 'forbidden', 'that is a cursor of another user')
-    // A cursor of an earlier session says nothing that resuming by it has not said.
     if (cursor.at !== undefined && `${cursor.at.node}.${cursor.at.session}` === session.ref) session.ack(cursor.at.frame)
+    // Of history, or of a session before this one: it says how far the device has got in the inbox, and nothing of frames.
+    else this.#options.position(session, { epoch: cursor.epoch, inbox: cursor.inbox })
     return { ref, ok: true }
   }
 

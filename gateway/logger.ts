@@ -11,6 +11,7 @@ const SECRET_KEYS = [
   'bearer',
   'queryToken',
   'apiKey',
+  'x-api-key',
   'apiKeys',
   'password',
   'secret',
@@ -31,7 +32,7 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'nodeId'>, destin
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (level: string) => ({ level }) },
     // A key may stand at the top, or in an object of the log line, such as `headers`.
-    redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*["${key}"]`, `*.*.${key}`]), censor: '***' },
+    redact: { paths: SECRET_KEYS.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]), censor: '***' },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }

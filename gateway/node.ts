@@ -12,8 +12,9 @@ import { Hub, type HubEvents } from './hub.js'
 import { Intake } from './intake.js'
 import type { Logger } from './logger.js'
 import type { Metrics } from './metrics.js'
-import { Positions } from './positions.js'
+import { type Position, Positions } from './positions.js'
 import { RelayClient } from './relay.js'
+import type { Session } from './session.js'
 
 export interface NodeOptions {
   readonly bus: Bus
@@ -68,7 +69,12 @@ export class GatewayNode {
     this.#positions = positions
     this.hub = new Hub({ bus, node: address, nodeName: config.nodeId, limits: hubLimits(config), events: this.#events(), now: Date.now })
     this.relay = new RelayClient(bus, config.c2sTimeoutSeconds * 1000)
-    this.intake = new Intake({ authenticator, anyTopic: config.anyTopic, onError })
+    this.intake = new Intake({
+      authenticator,
+      anyTopic: config.anyTopic,
+      position: (session, position) => this.#record(session, position),
+      onError,
+    })
     this.door = new Door({
       hub: this.hub,
       positions,
@@ -88,9 +94,17 @@ export class GatewayNode {
       onError,
     })
     // Idle sessions of a worker that has gone would never notice.
-    this.#unsubscribe = peers.onGone('c2s', (worker) => {
+    const gone = peers.onGone('c2s', (worker) => {
       for (const session of this.hub.sessions.values()) session.uplink?.workerLost(worker)
     })
+    // Sessions that opened while there was none.
+    const up = peers.onUp('c2s', () => {
+      for (const session of this.hub.sessions.values()) session.uplink?.open()
+    })
+    this.#unsubscribe = () => {
+      gone()
+      up()
+    }
   }
 
   get leaving(): boolean {
@@ -172,8 +186,7 @@ export class GatewayNode {
       acknowledged: (session, inbox, publishedAtMs) => {
         if (publishedAtMs > 0 && session.transport !== undefined)
           metrics.transport(session.transport).acknowledged((Date.now() - publishedAtMs) / 1000)
-        const entry = this.hub.users.get(session.owner.user)
-        if (entry !== undefined) this.#positions.record(entry.user, session.device, { epoch: entry.epoch, inbox })
+        this.#record(session, { epoch: this.hub.users.get(session.owner.user)?.epoch ?? '', inbox })
       },
       gap: () => metrics.gap(),
       dropped: (why) => {
@@ -181,6 +194,13 @@ export class GatewayNode {
         log.debug({ why, limit: config.maxFrameBytes }, 'envelope dropped')
       },
     }
+  }
+
+  /** A position in another store, or beyond what there is, would hide messages. */
+  #record(session: Session, position: Position): void {
+    const entry = this.hub.users.get(session.owner.user)
+    if (entry === undefined || entry.epoch !== position.epoch || position.inbox > entry.tail) return
+    this.#positions.record(entry.user, session.device, position)
   }
 
   #sayGoodbye(bye: Promise<void> | undefined): void {

@@ -178,39 +178,12 @@ async function pushToUsers(bus: Bus, users: readonly string[], push: v1.PushAll.
   } else if (users.length === 1 && only !== undefined) {
     await bus.publish(only, id, bytes)
   } else {
-    for (let at = 0; at < users.length; at += CHUNK) await publishChunk(bus, users.slice(at, at + CHUNK), id, bytes)
+    for (let at = 0; at < users.length; at += CHUNK) {
+      const results = await bus.publishMany(users.slice(at, at + CHUNK), id, bytes)
+      const failed = results.find((result) => result.status === 'rejected')
+      if (failed?.status === 'rejected') throw failed.reason
+    }
   }
-}
-
-/**
- * The share of a gateway in a push to everybody: its users get it, once each over all gateways. `deliver` hands an
- * ephemeral envelope to the sessions of a user on this node. How many users; throws BusError unless all of them have it.
- */
-export async function pushToAllHere(
-  bus: Bus,
-  users: readonly string[],
-  push: v1.PushAll.$Properties,
-  deliver: (user: string, envelope: Uint8Array) => void,
-): Promise<number> {
-  const bytes = v1.Envelope.encode(push.envelope ?? {}).finish()
-  if (push.ephemeral) {
-    for (const user of users) deliver(user, bytes)
-    return users.length
-  }
-  let accepted = 0
-  for (let at = 0; at < users.length; at += CHUNK)
-    accepted += await publishChunk(bus, users.slice(at, at + CHUNK), push.dedupe ?? '', bytes)
-  return accepted
-}
-
-/** How many of them did not have it yet: a user with sessions on two nodes counts once. */
-async function publishChunk(bus: Bus, users: readonly string[], id: string, bytes: Uint8Array): Promise<number> {
-  let fresh = 0
-  for (const result of await bus.publishMany(users, id, bytes)) {
-    if (result.status === 'rejected') throw result.reason
-    if (!result.value.duplicate) fresh++
-  }
-  return fresh
 }
 
 /** What a backend is told when the bus did not do it. */

@@ -236,7 +236,9 @@ export class Session {
     this.ack(seen)
     this.#outbox.rewind(this.#outbox.base)
     this.transport = carrier.transport
-    this.#state = { kind: 'attached', carrier, writable: true, pingAtMs: this.#host.now() + this.#host.limits.pingMs, greeting }
+    // A carrier that expires is held for its own time: its client is waiting, and asks again when it wants to know.
+    const pingAtMs = Number.isFinite(carrier.expiresAtMs) ? Number.POSITIVE_INFINITY : this.#host.now() + this.#host.limits.pingMs
+    this.#state = { kind: 'attached', carrier, writable: true, pingAtMs, greeting }
     this.#host.attached(this, carrier.transport)
     this.#reschedule()
     this.pump()

@@ -2,6 +2,8 @@
 
 import './plain-numbers.js'
 
+import protobuf from 'protobufjs/minimal.js'
 import { holdwire } from '#messages'
 
 export import v1 = holdwire.v1
+export const { Reader } = protobuf

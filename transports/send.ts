@@ -55,6 +55,9 @@ async function handle(gateway: Gateway, visit: Visit, body: Buffer | null): Prom
   return passOn(gateway, id, body, end)
 }
 
+/** `<node>.<number>.<secret>`: nothing else has ever been a session. */
+const SESSION_ID = /^[\w-]{8}\.[0-9a-z]{1,11}\.[\w-]{22}$/
+
 /** The session is at another node, or nowhere. */
 async function passOn(gateway: Gateway, id: string, body: Buffer, end: boolean): Promise<Outcome> {
   const { hub, relay } = gateway
@@ -63,8 +66,9 @@ async function passOn(gateway: Gateway, id: string, body: Buffer, end: boolean):
   const grave = hub.grave(ref)
   if (grave?.kind === 'ended') return { refused: { ...unknown, cause: grave.cause } }
   if (grave?.kind === 'moved' && !sameSecret(grave.secret, secret)) return { refused: unknown }
+  if (!SESSION_ID.test(id)) return { refused: unknown }
   const at = grave === undefined ? { node, id } : grave
-  if (at.node === hub.node || !/^[\w-]{8}$/.test(at.node)) return { refused: unknown }
+  if (at.node === hub.node) return { refused: unknown }
   const relayed = await relay.send(at.node, { session: at.id, body, end })
   switch (relayed.kind) {
     case 'answer':

@@ -14,11 +14,9 @@ export function openApi(routes: readonly Route[], version: string): Record<strin
       $schema: _,
       ...root
     } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', reused: 'inline' }) as Record<string, unknown>
-    const name = z.globalRegistry.get(schema)?.id
+    // Schemas with an id come under $defs, and the root then refers to them.
     for (const [id, definition] of Object.entries(($defs as Record<string, unknown>) ?? {})) schemas[id] = relocate(definition)
-    if (name === undefined) return relocate(root)
-    schemas[name] = relocate(root)
-    return { $ref: `#/components/schemas/${name}` }
+    return relocate(root)
   }
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {

@@ -42,10 +42,6 @@ export function createAuthenticator(config: Config, now: () => number = Date.now
   return tokens
 }
 
-export function isRefusal(result: Identity | CloseReason): result is CloseReason {
-  return 'code' in result
-}
-
 /** True for 1–64 characters without control characters. */
 export function isDevice(device: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for

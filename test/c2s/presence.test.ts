@@ -1,6 +1,7 @@
 // Presence: who is told what, once, and when; and what happens when gateways and workers go.
 
 import t from 'tap'
+import type { Bus } from '../../bus/bus.js'
 import { presenceCodec } from '../../c2s/presence-record.js'
 import { BEAT_MS, changed, LINGER_MS, SWEEP_DELAY_MS, World } from '../support/c2s-world.js'
 import type { FakeGateway, FakeSession } from '../support/fake-gateway.js'
@@ -144,6 +145,43 @@ t.test('two sessions at once on two workers', async (t) => {
   await Promise.all([gateway.open('alice'), gateway.open('alice'), gateway.open('alice')])
   await world.settle()
   t.same(await told(world, bob), ['alice online'], 'however many noticed it')
+})
+
+t.test('two sessions that change without knowing of each other', async (t) => {
+  const world = await World.open(t)
+  const waiting: (() => void)[] = []
+  let together = false
+  const slow = (bus: Bus): Bus =>
+    changed(bus, {
+      ask: async (...args) => {
+        const answer = await bus.ask(...args)
+        if (together) await new Promise<void>((resolve) => waiting.push(resolve))
+        return answer
+      },
+    })
+  const gateway = await world.gateway()
+  const first = await world.worker(slow)
+  await befriend(world, gateway, 'alice', 'bob')
+  const bob = await gateway.open('bob')
+  const phone = await gateway.open('alice')
+  const second = await world.worker(slow)
+  let desk = await gateway.open('alice')
+  while (desk.worker === phone.worker) {
+    await desk.bye()
+    desk = await gateway.open('alice')
+  }
+  await world.pass(2 * LINGER_MS)
+  await told(world, bob)
+  together = true
+  const both = Promise.all([phone.ask({ presence: { status: 'away' } }), desk.ask({ presence: { status: 'dnd' } })])
+  await world.settle()
+  t.equal(waiting.length, 2, 'both have seen the other one online')
+  together = false
+  for (const go of waiting) go()
+  await both
+  await world.pass(LINGER_MS)
+  t.same((await told(world, bob)).at(-1), 'alice dnd', 'what is right is found out')
+  t.ok(first.worker.sessions + second.worker.sessions > 2)
 })
 
 t.test('what a new session is told', async (t) => {

@@ -72,6 +72,7 @@ t.test('a repeated request', async (t) => {
   t.same(a, b, 'also while the first is under way')
   await world.settle()
   t.same(dataOf(bob), [1, 2, 3], 'and is delivered once')
+  t.equal(world.observed.filter((kind) => kind === 'message').length, 3, 'and done once')
 
   alice.next = 4
   t.same(
@@ -154,7 +155,16 @@ t.test('a worker dies after it stored a message and before it answered', async (
     [true, true, true],
   )
   await world.settle()
-  t.same(dataOf(bob), ['a', 'b', 'c'])
+  const got = bob.take('message')
+  t.same(
+    got.map(({ data }) => data),
+    ['a', 'b', 'c'],
+  )
+  t.same(
+    got.map(({ id }) => ({ id })),
+    answers.map(({ result }) => result),
+    'ids do not depend on the worker',
+  )
   t.equal(alice.status, 'dnd', 'the context went along')
   t.equal(alice.note, 'deep in work')
   t.ok((await alice.ask(to('bob', 'd'))).ok)

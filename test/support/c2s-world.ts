@@ -151,7 +151,9 @@ export class World {
   async end(): Promise<void> {
     for (const running of [...this.#running]) await running.stop()
     for (const peers of this.#peers) await peers.stop()
-    await this.broker.close(0)
+    const closed = this.broker.close(0)
+    this.clock.advance(1)
+    await closed
   }
 }
 

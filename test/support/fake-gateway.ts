@@ -68,11 +68,6 @@ export class FakeGateway<B extends Bus = Bus> {
     this.#members.delete(session.user)
   }
 
-  /** All at once and without a word. */
-  die(): void {
-    for (const { sessions } of [...this.#members.values()]) for (const session of [...sessions.values()]) this.drop(session)
-  }
-
   async #attachOnce(user: string): Promise<Member> {
     const attaching = this.#attaching.get(user) ?? this.#attach(user)
     this.#attaching.set(user, attaching)

@@ -2,7 +2,6 @@
 
 import type { Bus, UserSink } from '../../bus/bus.js'
 import type { GatewayPeer } from '../../gateway/cluster.js'
-import { pushToAllHere } from '../../gateway/push.js'
 import { v1 } from '../../proto/messages.js'
 
 export class GatewayDouble {
@@ -27,7 +26,9 @@ export class GatewayDouble {
 
   /** The user has these sessions here. */
   async hold(user: string, sessions: v1.SessionInfo.$Properties[]): Promise<void> {
+    const known = this.#sessions.has(user)
     this.#sessions.set(user, sessions)
+    if (known) return
     const log = { durable: [] as v1.Envelope[], ephemeral: [] as v1.Envelope[], controls: [] as v1.Control.$Properties[] }
     this.received.set(user, log)
     const sink: UserSink = {
@@ -48,8 +49,13 @@ export class GatewayDouble {
   async #answer({ pushAll, stats }: v1.RelayRequest): Promise<v1.RelayReply.$Properties> {
     const users = [...this.#sessions.keys()]
     if (pushAll != null) {
-      const deliver = (user: string, bytes: Uint8Array) => void this.received.get(user)?.ephemeral.push(v1.Envelope.decode(bytes))
-      return { accepted: await pushToAllHere(this.#bus, users, v1.PushAll.create(pushAll), deliver) }
+      const bytes = v1.Envelope.encode(pushAll.envelope ?? {}).finish()
+      if (pushAll.ephemeral) {
+        for (const user of users) this.received.get(user)?.ephemeral.push(v1.Envelope.decode(bytes))
+        return { accepted: users.length }
+      }
+      const results = await this.#bus.publishMany(users, pushAll.dedupe ?? '', bytes)
+      return { accepted: results.filter((result) => result.status === 'fulfilled' && !result.value.duplicate).length }
     }
     if (stats == null) return { code: 'malformed' }
     const counts = new Map<string, number>()

@@ -22,6 +22,7 @@ export class RawConnection {
   #received: Buffer = Buffer.alloc(0)
   #state: 'open' | 'ended' | 'closed' = 'open'
   #waiter: Waiter | null = null
+  #inChunk = false
 
   private constructor(socket: Socket) {
     this.socket = socket
@@ -89,11 +90,13 @@ export class RawConnection {
     return { status: Number(statusLine.split(' ')[1]), headers }
   }
 
-  /** One chunk of a chunked body; empty for the last one. */
+  /** One chunk of a chunked body; empty for the last one. The end of a chunk may come only with the next one. */
   async readChunk(): Promise<Buffer> {
+    if (this.#inChunk) await this.readBytes(2)
     const size = Number.parseInt((await this.readThrough('\r\n')).toString('latin1'), 16)
     const chunk = await this.readBytes(size)
-    await this.readBytes(2)
+    this.#inChunk = size > 0
+    if (size === 0) await this.readBytes(2)
     return chunk
   }
 
@@ -182,4 +185,13 @@ export class RawConnection {
 /** Lets the event loop of this process go round. */
 export async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** For what nobody tells of: looks again and again until it is so, or as long as any wait may take. */
+export async function eventually(condition: () => boolean): Promise<boolean> {
+  for (const deadlineMs = performance.now() + PATIENCE_MS; performance.now() < deadlineMs; ) {
+    if (condition()) return true
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  return condition()
 }

@@ -44,6 +44,11 @@ export function checkHeaders(headers: Headers): void {
   }
 }
 
+/** Whether a request's Transfer-Encoding can be read; parsers that take another one for chunked let requests be smuggled. */
+export function isKnownCoding(transferEncoding: string | undefined): boolean {
+  return transferEncoding === undefined || transferEncoding === '' || transferEncoding.toLowerCase() === 'chunked'
+}
+
 /** Responses with these have no body and no content-length (RFC 9110 §8.6). */
 export function isBodiless(status: number): boolean {
   return status === 204 || status === 304

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import type { Engine, Listener, ListenOptions, Routes } from './engine.js'
 import { readHandshake } from './handshake.js'
+import { isKnownCoding } from './heads.js'
 import { checkListenOptions, shortestDeadlineMs } from './listen-options.js'
 import { NodeConnection } from './node-connection.js'
 import { NodeExchange } from './node-exchange.js'
@@ -35,7 +36,9 @@ class NodeListener implements Listener {
   readonly #disconnected = (connection: NodeConnection): void => {
     this.#connections.delete(connection)
     this.#sweeper.delete(connection)
+    if (this.#connections.size === 0) this.#onEmpty?.()
   }
+  #onEmpty: (() => void) | null = null
 
   constructor(options: ListenOptions, routes: Routes) {
     this.#options = options
@@ -98,15 +101,19 @@ class NodeListener implements Listener {
     if (this.#server.listening) NetServer.prototype.close.call(this.#server)
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      // Also called back, with an error that says nothing new, when it had stopped listening before.
-      this.#server.close(() => {
-        this.#sweeper.stop()
-        resolve()
+  async close(): Promise<void> {
+    this.stopAccepting()
+    // Stops looking for slow requests too.
+    this.#server.close()
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve
+        for (const connection of this.#connections) connection.destroy('closed')
       })
-      for (const connection of this.#connections) connection.destroy('closed')
-    })
+    }
+    this.#sweeper.stop()
+    // A WebSocket's owner hears of it after the connection has.
+    await new Promise((resolve) => setImmediate(resolve))
   }
 
   #connected(socket: Socket): void {
@@ -115,9 +122,10 @@ class NodeListener implements Listener {
 
   #requested(request: IncomingMessage, response: ServerResponse<IncomingMessage>, expectsContinue: boolean): void {
     const connection = NodeConnection.of(request.socket)
-    if (connection.ending) return
-    if (request.headers.host === undefined && request.httpVersionMinor === 1) {
+    if (connection.ending || !isServable(request)) {
       connection.refuse(malformed, 'protocol')
+      // Thrown away: a body that nobody takes would stop the reading, and the end of the connection not be seen.
+      request.resume()
       return
     }
     const exchange = new NodeExchange(connection, response, this.#options, expectsContinue)
@@ -162,9 +170,18 @@ class NodeListener implements Listener {
     if (error.code === 'HPE_HEADER_OVERFLOW') connection.refuse(headTooLarge, 'protocol')
     else if (error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') connection.refuse(bodyTooLarge, 'protocol')
     else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') connection.refuse(tooSlow, 'timeout')
+    // The client has ended in the middle of a request.
+    else if (error.code === 'HPE_INVALID_EOF_STATE') connection.destroy('closed')
     else if (error.code?.startsWith('HPE_')) connection.refuse(malformed, 'protocol')
     else connection.destroy('closed')
   }
+}
+
+/** RFC 9112: a version that we speak (0.9 gets through the parser), §3.2 a host, §6.1 a coding that we know. */
+function isServable(request: IncomingMessage): boolean {
+  const { host, 'transfer-encoding': coding } = request.headers
+  const versionFits = request.httpVersionMajor === 1 && (host !== undefined || request.httpVersionMinor === 0)
+  return versionFits && isKnownCoding(coding)
 }
 
 function destroyed(this: Duplex): void {

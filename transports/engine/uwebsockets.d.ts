@@ -10,6 +10,8 @@ declare module 'uWebSockets.js' {
     getQuery(): string | undefined
     /** '' when absent. */
     getHeader(lowerCaseName: string): string
+    /** Names in lower case. */
+    forEach(visit: (name: string, value: string) => void): void
   }
 
   /** Every method throws after the response has ended or was aborted. */
@@ -80,7 +82,6 @@ declare module 'uWebSockets.js' {
   export interface Module {
     App(): TemplatedApp
     us_listen_socket_close(socket: ListenSocket): void
-    us_socket_local_port(socket: ListenSocket): number
     readonly DISABLED: number
     readonly SHARED_COMPRESSOR: number
     readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number

@@ -4,6 +4,7 @@ import type { HttpRequest, HttpResponse, ListenSocket, Module, TemplatedApp, Upg
 import { createServer } from 'node:net'
 import type { Engine, Listener, ListenOptions, Routes } from './engine.js'
 import { asksForWebSocket, readHandshake } from './handshake.js'
+import { isKnownCoding } from './heads.js'
 import { checkListenOptions, shortestDeadlineMs } from './listen-options.js'
 import { upgradeRequired } from './problem.js'
 import { Sweeper } from './sweeper.js'
@@ -20,6 +21,8 @@ const KNOWN_LIMITS: readonly string[] = [
   'client frames without a mask are not refused',
   'protocol errors and messages that are too long end a WebSocket without a close frame',
 ]
+
+const FREE_PORT_ATTEMPTS = 3
 
 /** An engine on a module that has been loaded. `faults` are those found in this binary. */
 export function createUwsEngine(uws: Module, faults: readonly string[]): Engine {
@@ -91,9 +94,13 @@ class UwsListener implements Listener {
   }
 
   async listen(): Promise<void> {
-    if (this.#tryListen()) return
     const { host, port } = this.#options
-    throw new Error(`can't listen on ${host}:${port}: ${await reasonNotToListen(host, port)}`)
+    // Somebody else may take a free port before we do.
+    for (let attempt = 0; attempt < FREE_PORT_ATTEMPTS; attempt++) {
+      this.#port = await bindablePort(host, port)
+      if (this.#tryListen()) return
+    }
+    throw new Error(`can't listen on ${host}:${port}: uWebSockets.js does not say why`)
   }
 
   stopAccepting(): void {
@@ -114,7 +121,6 @@ class UwsListener implements Listener {
     this.#app.listen(this.#options.host, this.#port, this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
       if (socket === false) return
       this.#listenSocket = socket
-      this.#port = this.#uws.us_socket_local_port(socket)
     })
     return this.#listenSocket !== null
   }
@@ -151,6 +157,11 @@ class UwsListener implements Listener {
     let head: UwsHead | null = null
     try {
       head = new UwsHead(response, request)
+      if (hasDoubtfulLength(request)) {
+        // Without an answer: after one, uWebSockets.js still reads the next request from what it has received.
+        exchange.abort()
+        return
+      }
       if (asksForWebSocket(head.header('upgrade'))) {
         // One that uWebSockets.js did not take for a handshake.
         const handshake = readHandshake(head)
@@ -189,13 +200,30 @@ class UwsListener implements Listener {
   }
 }
 
-/** uWebSockets.js does not say why it can't listen; node:net does. */
-function reasonNotToListen(host: string, port: number): Promise<string> {
-  return new Promise((resolve) => {
+/** uWebSockets.js takes the first of several Content-Lengths, and any Transfer-Encoding for chunked: a proxy may see other requests. */
+function hasDoubtfulLength(request: HttpRequest): boolean {
+  if (!isKnownCoding(request.getHeader('transfer-encoding'))) return true
+  const length = request.getHeader('content-length')
+  if (length === '') return false
+  if (!/^\d{1,15}$/.test(length)) return true
+  let lengths = 0
+  request.forEach((name) => {
+    if (name === 'content-length') lengths++
+  })
+  return lengths > 1
+}
+
+/**
+ * `port`, or a free one for 0: with 0 uWebSockets.js does not set SO_REUSEADDR and could never listen there again. Rejects
+ * with the reason, which uWebSockets.js does not give, when it can't be had.
+ */
+function bindablePort(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', (error) => resolve(error.message))
-    server.listen({ host, port, exclusive: true }, () =>
-      server.close(() => resolve('uWebSockets.js refuses, for a reason it does not give')),
-    )
+    server.once('error', (error) => reject(new Error(`can't listen on ${host}:${port}: ${error.message}`, { cause: error })))
+    server.listen({ host, port, exclusive: true }, () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port))
+    })
   })
 }

@@ -1,0 +1,133 @@
+// A whole Holdwire in this process, on free ports of loopback, for tests that talk to it over real sockets.
+
+import type { Test } from 'tap'
+import { loadConfig } from '../../gateway/config.js'
+import { createLogger } from '../../gateway/logger.js'
+import type { Running } from '../../gateway/running.js'
+import { startHoldwire } from '../../gateway/serve.js'
+import { type Answer, http, type RequestOptions } from './http-client.js'
+import {
+  type EventClient,
+  type Kind,
+  type OpenOptions,
+  openClient,
+  openSocket,
+  path,
+  type SocketClient,
+  startClient,
+  type WireClient,
+} from './wire-client.js'
+
+export type EngineName = 'node' | 'uws'
+
+let users = 0
+
+export class World {
+  readonly engine: EngineName
+  readonly running: Running
+  readonly port: number
+  readonly #clients: WireClient[] = []
+  #stopping: Promise<void> | undefined = undefined
+
+  /** Stopped with the test. Flags are those of the command line; those here only make it fit for tests. */
+  static async start(t: Test, engine: EngineName, flags: readonly string[] = []): Promise<World> {
+    const fit = ['--client-port', '0', '--internal-port', '0', '--engine', engine, '--log-level', 'error', '--drain-seconds', '0']
+    const config = loadConfig({ argv: [...fit, ...flags], env: {} })
+    const lines: string[] = []
+    const log = createLogger(config, { write: (line) => void lines.push(line) })
+    const world = new World(engine, await startHoldwire(config, 'serve', log))
+    t.teardown(async () => {
+      await world.stop()
+      // Nothing a client does is an error of the server's.
+      if (lines.length > 0) throw new Error(`the server logged errors:\n${lines.join('')}`)
+    })
+    return world
+  }
+
+  private constructor(engine: EngineName, running: Running) {
+    this.engine = engine
+    this.running = running
+    this.port = running.clientPort ?? 0
+  }
+
+  /** A user nobody else has. */
+  user(name: string): string {
+    return `${name}-${++users}`
+  }
+
+  async open(kind: Kind, query: Readonly<Record<string, string>>, options: OpenOptions = {}): Promise<WireClient> {
+    const client = await openClient(this.port, kind, { ...options, query })
+    this.#clients.push(client)
+    return client
+  }
+
+  /** Does not wait for the first frame. */
+  start(kind: Kind, query: Readonly<Record<string, string>>, options: OpenOptions = {}): WireClient {
+    const client = startClient(this.port, kind, { ...options, query })
+    this.#clients.push(client)
+    return client
+  }
+
+  async socket(
+    query: Readonly<Record<string, string>>,
+    kind: 'websocket' | 'protobuf' = 'websocket',
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<SocketClient> {
+    const client = await openSocket(this.port, { query, headers }, kind)
+    this.#clients.push(client)
+    return client
+  }
+
+  async events(query: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}): Promise<EventClient> {
+    return (await this.open('sse', query, { headers })) as EventClient
+  }
+
+  http(base: string, query: Readonly<Record<string, string>> = {}, options: RequestOptions = {}): Promise<Answer> {
+    return http(this.port, path(base, query), options)
+  }
+
+  /** POST /send. */
+  post(session: unknown, body: unknown): Promise<Answer> {
+    return this.http('/send', { session: String(session) }, { method: 'POST', body: JSON.stringify(body) })
+  }
+
+  /** On the internal port. */
+  api(method: string, target: string, body?: unknown): Promise<Answer> {
+    return http(this.running.internalPort, target, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+  }
+
+  /** Its id, once it is stored or handed over. */
+  async push(user: string, data: unknown, extra: object = {}): Promise<string> {
+    const { status, text } = await this.api('POST', '/api/v1/push', { to: { user }, data, ...extra })
+    if (status !== 200) throw new Error(`push was answered ${status} ${text}`)
+    return (JSON.parse(text) as { id: string }).id
+  }
+
+  /** Value of a metric, with its labels as they are printed; 0 when it is not there. */
+  async metric(name: string): Promise<number> {
+    const { text } = await this.api('GET', '/metrics')
+    const line = text.split('\n').find((one) => one.startsWith(`${name} `))
+    return Number(line?.slice(name.length + 1) ?? 0)
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    for (const client of this.#clients) client.drop()
+    await this.running.stop()
+  }
+}
+
+/** Resolves when `look` finds something. For what no frame tells of. */
+export async function eventually<T>(look: () => Promise<T | undefined>, what: string, withinMs = 8000): Promise<T> {
+  const until = Date.now() + withinMs
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (Date.now() > until) throw new Error(`not in ${withinMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
