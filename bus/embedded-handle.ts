@@ -92,10 +92,12 @@ export class EmbeddedHandle implements Bus {
   ): Promise<PromiseSettledResult<PublishAck>[]> {
     const results: PromiseSettledResult<PublishAck>[] = []
     const owned = copy(data)
+    // Half of the places: one message to everybody must not keep all others out.
+    const places = Math.ceil(this.#core.maxInFlight / 2)
     let next = 0
     const lane = async () => {
       for (let at = next++; at < users.length; at = next++) {
-        while (this.#calls.size >= this.#core.maxInFlight && this.#state !== 'closed') {
+        while (this.#calls.size >= places && this.#state !== 'closed') {
           await new Promise<void>((resolve) => this.#lanes.push(resolve))
         }
         const [result] = await Promise.allSettled([this.#publish(users[at] ?? '', id, owned, options)])
@@ -103,7 +105,7 @@ export class EmbeddedHandle implements Bus {
       }
       this.#lanes.shift()?.()
     }
-    await Promise.all(Array.from({ length: Math.min(users.length, this.#core.maxInFlight) }, lane))
+    await Promise.all(Array.from({ length: Math.min(users.length, places) }, lane))
     return results
   }
 
@@ -407,7 +409,7 @@ export class EmbeddedHandle implements Bus {
   }
 }
 
-/** The one copy at the boundary; readers share it. */
+/** The one copy at the boundary; readers share it. Not from a pool: one message kept for long would keep all its neighbours. */
 function copy(data: Uint8Array): Uint8Array {
   return new Uint8Array(data)
 }
