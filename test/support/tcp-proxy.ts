@@ -14,6 +14,7 @@ export class TcpProxy {
   readonly #server: Server
   readonly #links = new Set<Link>()
   #refused: string | undefined
+  #delayed: { readonly words: string; readonly ms: number } | undefined
 
   static async start(targetPort: number): Promise<TcpProxy> {
     const proxy = new TcpProxy(targetPort, await freePort())
@@ -38,11 +39,17 @@ export class TcpProxy {
   /** Ends the connections of clients whose name has `name` in it, and those that come until `admit`. */
   cut(name: string): void {
     this.#refused = name
+    this.#delayed = undefined
     for (const link of this.#named(name)) this.#end(link)
   }
 
   admit(): void {
     this.#refused = undefined
+  }
+
+  /** What a client sends with `words` in it, and what it sends after that, reaches the server so much later; until the next `cut`. */
+  delay(words: string, ms: number): void {
+    this.#delayed = { words, ms }
   }
 
   /** Takes nothing more from the server for these clients. */
@@ -66,7 +73,13 @@ export class TcpProxy {
     client.on('data', (chunk: Buffer) => {
       if (link.hello.length < 1_000) link.hello += chunk.toString('latin1')
       if (this.#refused !== undefined && link.hello.includes(this.#refused)) this.#end(link)
-      else server.write(chunk)
+      else if (this.#delayed !== undefined && chunk.includes(this.#delayed.words)) {
+        client.pause()
+        setTimeout(() => {
+          server.write(chunk)
+          client.resume()
+        }, this.#delayed.ms)
+      } else server.write(chunk)
     })
     server.on('data', (chunk: Buffer) => client.write(chunk))
     for (const socket of [client, server]) {
