@@ -314,7 +314,7 @@ t.test('after a lost connection all is replayed at once', options, async (t) => 
   const late = new Sink()
   const attaching = gateway.attach('late', late)
   // Live messages come before the replay has asked for anything: they must not hide what came before them.
-  between.delay('STREAM.INFO', 800)
+  between.delay('STREAM.INFO', 500)
   between.admit()
   await until(async () => (await publisher.ask('user0', bytes('?'), { timeoutMs: 20 })) !== 'offline', 'it is back')
   await publish(25, 20)

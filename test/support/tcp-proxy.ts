@@ -39,7 +39,6 @@ export class TcpProxy {
   /** Ends the connections of clients whose name has `name` in it, and those that come until `admit`. */
   cut(name: string): void {
     this.#refused = name
-    this.#delayed = undefined
     for (const link of this.#named(name)) this.#end(link)
   }
 
@@ -47,7 +46,7 @@ export class TcpProxy {
     this.#refused = undefined
   }
 
-  /** What a client sends with `words` in it, and what it sends after that, reaches the server so much later; until the next `cut`. */
+  /** Once: the next thing a client sends with `words` in it, and all that it sends after that, reaches the server so much later. */
   delay(words: string, ms: number): void {
     this.#delayed = { words, ms }
   }
@@ -79,6 +78,7 @@ export class TcpProxy {
           server.write(chunk)
           client.resume()
         }, this.#delayed.ms)
+        this.#delayed = undefined
       } else server.write(chunk)
     })
     server.on('data', (chunk: Buffer) => client.write(chunk))
