@@ -18,6 +18,9 @@ const READY_MS = 20_000
 const STOP_MS = 5_000
 const LOCK_MS = 300_000
 
+/** Once for each process, and so is what it says on stderr. */
+let getting: Promise<string | undefined> | undefined
+
 export interface NatsServer {
   /** `nats://127.0.0.1:<port>` */
   readonly url: string
@@ -57,7 +60,12 @@ export async function findNatsServer(): Promise<string | undefined> {
 }
 
 /** `findNatsServer`, or gets one: apt-get (as root), `go install`, or the release from GitHub. Undefined: stderr says why. */
-export async function getNatsServer(): Promise<string | undefined> {
+export function getNatsServer(): Promise<string | undefined> {
+  getting ??= findOrInstall()
+  return getting
+}
+
+async function findOrInstall(): Promise<string | undefined> {
   const found = await findNatsServer()
   if (found !== undefined || process.env.HOLDWIRE_NATS_SERVER) {
     if (found === undefined) say(`HOLDWIRE_NATS_SERVER is not an executable file: ${process.env.HOLDWIRE_NATS_SERVER}`)
