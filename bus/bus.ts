@@ -122,6 +122,9 @@ export interface Bus {
   /** Up to `limit` messages with a sequence > `after` (0: from the start, never truncated). Never stale. Throws BusError. */
   read(user: string, after: number, limit: number): Promise<InboxPage>
 
+  /** Whether everything that was ever stored for the user is still there; true only if that is certain. Throws BusError. */
+  isWhole(user: string): Promise<boolean>
+
   /** The last `limit` messages with a sequence < `before` (Infinity: the newest), oldest first. Throws BusError. */
   readBefore(user: string, before: number, limit: number): Promise<InboxPage>
 

@@ -127,6 +127,10 @@ export class EmbeddedHandle implements Bus {
     return (await this.#inboxesFor(user)).read(user, after, limit)
   }
 
+  async isWhole(user: string): Promise<boolean> {
+    return !(await this.#inboxesFor(user)).evictedAfter(user, 0)
+  }
+
   async readBefore(user: string, before: number, limit: number): Promise<InboxPage> {
     return (await this.#inboxesFor(user)).readBefore(user, before, limit)
   }

@@ -156,6 +156,13 @@ class NatsBus implements Bus {
     return this.#reader.read(this.#place(user), after, limit)
   }
 
+  async isWhole(user: string): Promise<boolean> {
+    this.#checkOpen()
+    // The stream keeps one more than the limit: with that one there may have been others before.
+    const { stream, subject } = this.#place(user)
+    return (await this.#api.countOf(stream, subject)) <= this.#options.inboxMaxMessages
+  }
+
   async readBefore(user: string, before: number, limit: number): Promise<InboxPage> {
     this.#checkOpen()
     return this.#reader.readBefore(this.#place(user), before, limit)

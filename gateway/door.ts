@@ -5,7 +5,7 @@ import { type Cursor, formatCursor, parseCursor, userTag } from '../proto/cursor
 import type { Identity } from './auth/authenticator.js'
 import type { Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
-import { deliverGap, keepReading, readHistory } from './history.js'
+import { deliverGap, keepReading, type Reader, readHistory } from './history.js'
 import { type Hub, splitSessionId } from './hub.js'
 import { decodeMoved, type Moved } from './moved.js'
 import { Outbound } from './outbound.js'
@@ -59,6 +59,7 @@ export interface DoorOptions {
 interface Start {
   readonly inbox: number
   readonly gap: boolean
+  readonly reader: Reader
 }
 
 export class Door {
@@ -104,6 +105,8 @@ export class Door {
       const session = hub.session(ref)
       if (session !== undefined) return this.#resume(visitor, cursor, at.frame, session)
       const grave = hub.grave(ref)
+      const verdict = hub.verdict(ref)
+      if (verdict !== undefined) return refused(verdict)
       if (grave?.kind !== 'moved') return this.#openNew(visitor, cursor)
       node = grave.node
       ref = splitSessionId(grave.id).ref
@@ -131,7 +134,7 @@ export class Door {
     }
     const complete = session.restart(frame, cursor.inbox)
     if (!complete) deliverGap(hub, session, 'evicted')
-    const { truncated } = await readHistory(hub, entry, session)
+    const { truncated } = await readHistory(hub, entry, session, 'known')
     this.#readOn(entry, session)
     const recovered = complete && !truncated
     this.#options.resumed(visitor.transport, recovered)
@@ -145,6 +148,7 @@ export class Door {
     const id = hub.newSessionId()
     const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id })
     if (answer === undefined) return this.#openNew(visitor, cursor)
+    if ('code' in answer) return refused(answer)
     const entry = await hub.enter(identity.user)
     try {
       const moved = decodeMoved(answer)
@@ -156,7 +160,7 @@ export class Door {
         if (!recovered) deliverGap(hub, session, 'evicted')
         seen = session.base
       }
-      const { truncated } = await readHistory(hub, entry, session)
+      const { truncated } = await readHistory(hub, entry, session, 'known')
       recovered &&= !truncated
       this.#readOn(entry, session)
       this.#options.resumed(visitor.transport, recovered)
@@ -202,7 +206,7 @@ export class Door {
       this.#connect(session, identity, NO_CONTEXT)
       if (start.gap) deliverGap(hub, session, 'reset')
       else if (cursor !== undefined) positions.record(user, device, { epoch: cursor.epoch, inbox })
-      const { truncated } = await readHistory(hub, entry, session)
+      const { truncated } = await readHistory(hub, entry, session, start.reader)
       this.#readOn(entry, session)
       const recovered = cursor !== undefined && !start.gap && !truncated
       if (cursor !== undefined) this.#options.resumed(transport, recovered)
@@ -214,16 +218,16 @@ export class Door {
 
   async #startOf(entry: UserEntry, device: string): Promise<Start> {
     const position = await this.#options.positions.load(entry.user, device)
-    return position === undefined ? { inbox: 0, gap: false } : this.#startAt(entry, position.epoch, position.inbox)
+    return position === undefined ? { inbox: 0, gap: false, reader: 'newcomer' } : this.#startAt(entry, position.epoch, position.inbox)
   }
 
   async #startAt(entry: UserEntry, epoch: string, inbox: number): Promise<Start> {
-    if (epoch !== entry.epoch) return { inbox: 0, gap: true }
-    if (inbox <= entry.tail) return { inbox, gap: false }
+    if (epoch !== entry.epoch) return { inbox: 0, gap: true, reader: 'newcomer' }
+    if (inbox <= entry.tail) return { inbox, gap: false, reader: 'known' }
     // Ahead of what has reached this node: either that is on its way, or the store has lost its end.
     const { messages } = await this.#options.hub.bus.readBefore(entry.user, Number.POSITIVE_INFINITY, 1)
     const newest = messages.at(-1)?.seq ?? 0
-    return inbox <= newest ? { inbox, gap: false } : { inbox: 0, gap: true }
+    return inbox <= newest ? { inbox, gap: false, reader: 'known' } : { inbox: 0, gap: true, reader: 'newcomer' }
   }
 
   /** One device, one session: those of this node end before the newcomer is counted. */

@@ -16,11 +16,14 @@ export function deliverGap(hub: Hub, session: Session, reason: GapReason): void 
   session.deliver(new Outbound({ gap: { reason } }))
 }
 
+/** Whether the client has said how far it is. To a newcomer nothing is missing: it gets what there is. */
+export type Reader = 'known' | 'newcomer'
+
 /**
  * Reads until the session is live, or its outbox is half full. Says whether history had been truncated (then the session
  * got a gap frame in its place). Throws BusError.
  */
-export async function readHistory(hub: Hub, entry: UserEntry, session: Session): Promise<{ readonly truncated: boolean }> {
+export async function readHistory(hub: Hub, entry: UserEntry, session: Session, reader: Reader): Promise<{ readonly truncated: boolean }> {
   let truncated = false
   while (session.kind !== 'closed' && !session.live && session.hasRoom) {
     const { tail } = entry
@@ -29,7 +32,9 @@ export async function readHistory(hub: Hub, entry: UserEntry, session: Session):
       break
     }
     const page = await hub.bus.read(entry.user, session.inbox, PAGE_MESSAGES)
-    if (page.truncated) {
+    // The bus takes position 0 for a newcomer's; it may also be that of somebody who was there before the first message.
+    const missed = page.truncated || (session.inbox === 0 && reader === 'known' && !(await hub.bus.isWhole(entry.user)))
+    if (missed) {
       truncated = true
       deliverGap(hub, session, 'evicted')
     }
@@ -50,7 +55,7 @@ export async function keepReading(hub: Hub, entry: UserEntry, session: Session):
   while (session.kind !== 'closed' && !session.live) {
     await hub.room(session)
     try {
-      await readHistory(hub, entry, session)
+      await readHistory(hub, entry, session, 'known')
     } catch (error) {
       if (!(error instanceof BusError)) throw error
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))

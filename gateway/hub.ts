@@ -39,12 +39,19 @@ export interface HubOptions {
   now(): number
 }
 
+/** Its client was told not to come back, and is told so again for a while. */
+interface Verdict {
+  readonly reason: CloseReason
+  readonly untilMs: number
+}
+
 /** What is left of a session that has ended. */
 export type Grave =
-  | { readonly kind: 'ended'; readonly cause: SessionCause }
+  | { readonly kind: 'ended'; readonly cause: SessionCause; readonly verdict: Verdict | undefined }
   | { readonly kind: 'moved'; readonly secret: string; readonly node: string; readonly id: string }
 
 const GRAVES_LIMIT = 10_000
+const VERDICT_LEAST_MS = 60_000
 const WHEEL_MS = 100
 
 export class Hub implements SessionHost, UserEntryHost {
@@ -94,6 +101,13 @@ export class Hub implements SessionHost, UserEntryHost {
   /** What became of a session that is not here (any more). */
   grave(ref: string): Grave | undefined {
     return this.#graves.get(ref)
+  }
+
+  /** Why the client of a session that has ended may not come back by its cursor. */
+  verdict(ref: string): CloseReason | undefined {
+    const grave = this.#graves.get(ref)
+    if (grave?.kind !== 'ended' || grave.verdict === undefined || grave.verdict.untilMs < this.#now()) return undefined
+    return grave.verdict.reason
   }
 
   outboxBytes(): number {
@@ -227,7 +241,8 @@ export class Hub implements SessionHost, UserEntryHost {
 
   closed(session: Session, reason: CloseReason): void {
     this.#sessions.delete(session.ref)
-    if (!this.#graves.has(session.ref)) this.#bury(session.ref, { kind: 'ended', cause: reason.cause ?? 'closed' })
+    if (!this.#graves.has(session.ref))
+      this.#bury(session.ref, { kind: 'ended', cause: reason.cause ?? 'closed', verdict: this.#verdict(reason) })
     const ip = this.#ips.get(session)
     if (ip !== undefined) {
       this.#ips.delete(session)
@@ -290,6 +305,12 @@ export class Hub implements SessionHost, UserEntryHost {
       session.pumpQueued = false
       session.pump()
     }
+  }
+
+  /** Without it two pages with one device would take turns in replacing each other, each coming back by its cursor. */
+  #verdict(reason: CloseReason): Verdict | undefined {
+    if (reason.code !== 'replaced' && reason.code !== 'closed') return undefined
+    return { reason, untilMs: this.#now() + Math.max(VERDICT_LEAST_MS, this.limits.resumeMs) }
   }
 
   #bury(ref: string, grave: Grave): void {

@@ -41,12 +41,12 @@ export class RelayClient {
     await this.#ask(node, { cancel: { id } }, this.#timeoutMs)
   }
 
-  /** Undefined: there is no session to take over (any more). */
-  async move(node: string, move: v1.MoveSession.$Properties): Promise<v1.MovedSession.$Properties | undefined> {
-    const first = await this.#ask(node, { move }, this.#timeoutMs)
-    if (first.kind !== 'moved') return first.kind === 'answer' ? (first.reply.moved ?? undefined) : undefined
-    const second = await this.#ask(first.node, { move: { ...move, session: first.ref } }, this.#timeoutMs)
-    return second.kind === 'answer' ? (second.reply.moved ?? undefined) : undefined
+  /** Undefined: there is no session to take over (any more). A reason: its client is not to come back. */
+  async move(node: string, move: v1.MoveSession.$Properties): Promise<v1.MovedSession.$Properties | CloseReason | undefined> {
+    let answer = await this.#ask(node, { move }, this.#timeoutMs)
+    if (answer.kind === 'moved') answer = await this.#ask(answer.node, { move: { ...move, session: answer.ref } }, this.#timeoutMs)
+    if (answer.kind === 'refused') return answer.reason
+    return answer.kind === 'answer' ? (answer.reply.moved ?? undefined) : undefined
   }
 
   async #ask(node: string, request: v1.RelayRequest.$Properties, timeoutMs: number): Promise<Relayed> {
@@ -105,12 +105,18 @@ export function absent(hub: Hub, ref: string): v1.RelayReply.$Properties {
   return refusal({ code: 'unknown_session', reason: 'no such session', cause: grave?.cause ?? 'never_existed' })
 }
 
+/** As `absent`, to a client that wants to come back. */
+export function noReturn(hub: Hub, ref: string): v1.RelayReply.$Properties {
+  const verdict = hub.verdict(ref)
+  return verdict === undefined ? absent(hub, ref) : refusal(verdict)
+}
+
 /** How long replies under way may hold up a move. */
 const IDLE_MS = 1000
 
 async function giveUp(hub: Hub, move: v1.MoveSession): Promise<v1.RelayReply.$Properties> {
   const session = hub.session(move.session)
-  if (session === undefined) return absent(hub, move.session)
+  if (session === undefined) return noReturn(hub, move.session)
   if (session.owner.user !== move.user) return refusal({ code: 'forbidden', reason: 'a session of another user' })
   if (session.uplink !== undefined)
     await Promise.race([session.uplink.idle(), new Promise((resolve) => setTimeout(resolve, IDLE_MS).unref())])

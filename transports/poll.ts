@@ -7,7 +7,7 @@ import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
 import type { CloseReason } from '../gateway/close-reason.js'
 import type { Return } from '../gateway/door.js'
 import { Outbound } from '../gateway/outbound.js'
-import { absent, refusal } from '../gateway/relay.js'
+import { absent, noReturn, refusal } from '../gateway/relay.js'
 import type { Session } from '../gateway/session.js'
 import { TokenBucket } from '../gateway/token-bucket.js'
 import type { Parsed } from '../proto/client-frame.js'
@@ -74,7 +74,7 @@ export class Polls {
   async relayed(poll: v1.RelayPoll): Promise<v1.RelayReply.$Properties> {
     const { hub, door, maxFrameBytes } = this.#gateway
     const ref = refOf(poll.cursor)
-    if (ref === undefined || hub.session(ref) === undefined) return absent(hub, ref ?? '')
+    if (ref === undefined || hub.session(ref) === undefined) return noReturn(hub, ref ?? '')
     const frames = poll.body.length === 0 ? [] : readFrames(poll.body, maxFrameBytes)
     if (frames === undefined) return refusal({ code: 'malformed', reason: 'the body is not JSON' })
     const transport = poll.closing ? 'longpoll' : 'keepalive'
@@ -225,6 +225,7 @@ export class Polls {
     const node = grave?.node ?? at.node
     const moved =
       node === hub.node ? undefined : await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: hub.newSessionId() })
+    if (moved !== undefined && 'code' in moved) return { ...unknown, cause: 'closed' }
     return moved === undefined ? { ...unknown, cause: 'node_lost' } : undefined
   }
 }

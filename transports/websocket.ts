@@ -120,6 +120,8 @@ class SocketCarrier implements Carrier, SocketOwner {
   /** Until the socket is open. */
   #start: { readonly seen: number; readonly greeting: Outbound | undefined } | undefined
   #unanswered: 'nothing' | 'ping' = 'nothing'
+  /** Of the last frame written here. */
+  #cursor = ''
 
   constructor(gateway: Gateway, session: Session, dialect: Dialect, seen: number, greeting: Outbound | undefined) {
     this.#gateway = gateway
@@ -140,7 +142,10 @@ class SocketCarrier implements Carrier, SocketOwner {
       payloads.push(payload)
     }
     const sent = this.#socket.send(payloads, this.#dialect.binary)
-    if (sent !== 'gone') this.#gateway.sentBytes('websocket', bytes)
+    if (sent === 'ok' || sent === 'full') {
+      this.#cursor = batch.at(-1)?.cursor ?? this.#cursor
+      this.#gateway.sentBytes('websocket', bytes)
+    }
     return WRITTEN[sent]
   }
 
@@ -161,7 +166,7 @@ class SocketCarrier implements Carrier, SocketOwner {
     // Close codes have no room for a delay, so it goes before.
     if (reason.code === 'draining') {
       const drain = new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } })
-      socket.send([this.#dialect.encode({ outbound: drain, cursor: this.#session.cursor })], this.#dialect.binary)
+      socket.send([this.#dialect.encode({ outbound: drain, cursor: this.#cursor })], this.#dialect.binary)
     }
     closeWith(socket, reason)
   }

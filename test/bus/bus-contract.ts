@@ -252,6 +252,15 @@ async function inboxCases(t: Test, { env, one, two }: Shared): Promise<void> {
     t.ok(start.messages.length >= inboxMaxMessages && start.messages.length <= inboxMaxMessages + 1)
     t.equal((await two.read(user, next[0] ?? 0, 10)).truncated, false)
   })
+
+  await t.test('an inbox is whole until something has been evicted', async (t) => {
+    const user = fresh('alice')
+    t.equal(await two.isWhole(user), true, 'nothing was ever there')
+    await publishSome(one, user, inboxMaxMessages)
+    t.equal(await two.isWhole(user), true, 'exactly as many as the limit')
+    await publishSome(one, user, 2, inboxMaxMessages)
+    t.equal(await two.isWhole(user), false)
+  })
 }
 
 async function readingCases(t: Test, { env, one, two }: Shared): Promise<void> {

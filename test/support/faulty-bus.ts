@@ -114,6 +114,11 @@ class FaultyBus implements Bus {
     return this.#bus.read(user, after, limit)
   }
 
+  async isWhole(user: string): Promise<boolean> {
+    if (this.#fails('readFails')) throw new BusError('disconnected', 'lost on purpose')
+    return this.#bus.isWhole(user)
+  }
+
   async readBefore(user: string, before: number, limit: number): Promise<InboxPage> {
     if (this.#fails('readFails')) throw new BusError('disconnected', 'lost on purpose')
     return this.#bus.readBefore(user, before, limit)

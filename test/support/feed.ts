@@ -23,19 +23,13 @@ const PATIENCE_MS = 8000
 
 export class Feed {
   readonly frames: Frame[] = []
-  /** Resolves with the end of the connection. */
-  readonly ended: Promise<End>
   readonly #name: string
-  #end: (end: End) => void = () => undefined
   #hasEnded: End | undefined = undefined
   #read = 0
   readonly #waiting = new Set<() => void>()
 
   constructor(name: string) {
     this.#name = name
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve
-    })
   }
 
   push(frame: Frame): void {
@@ -46,8 +40,13 @@ export class Feed {
   end(end: End): void {
     if (this.#hasEnded !== undefined) return
     this.#hasEnded = end
-    this.#end(end)
     for (const wake of this.#waiting) wake()
+  }
+
+  /** How the connection ends. Rejects when it does not. */
+  async ending(withinMs = PATIENCE_MS): Promise<End> {
+    await this.until(() => this.#hasEnded, 'end', withinMs)
+    return this.#hasEnded as End
   }
 
   /** The next frame of this type (or that matches); those before it are passed over. Rejects when none comes. */

@@ -110,6 +110,12 @@ export class World {
     return Number(line?.slice(name.length + 1) ?? 0)
   }
 
+  /** Stops as a process does that is told to, with its clients still there. */
+  leave(): Promise<void> {
+    this.#stopping ??= this.running.stop()
+    return this.#stopping
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping

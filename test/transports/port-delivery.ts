@@ -310,7 +310,7 @@ export const deliveryCases: Cases = {
     }
     t.match(await client.ask({ type: 'ping' }), { ok: true }, 'the session is unharmed')
     await world.api('DELETE', `/api/v1/users/${user}/sessions`)
-    await client.feed.ended
+    await client.feed.ending()
     t.equal(await cause(session), 'closed')
     const other = await world.socket({ user })
     const gone = String(other.feed.frames[0]?.session)
