@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, rmSync } from 'node:fs'
 import { access, chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
@@ -121,7 +121,11 @@ class Running implements NatsServer {
   readonly url: string
   #child: ChildProcess | undefined
   #log = ''
-  readonly #killAtExit = () => this.#child?.kill('SIGKILL')
+  /** Also when the test forgot to stop it or died of an exception. */
+  readonly #killAtExit = () => {
+    this.#child?.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 })
+  }
 
   constructor(
     readonly binary: string,
