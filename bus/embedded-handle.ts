@@ -17,7 +17,9 @@ import {
   type Unsubscribe,
   type UserSink,
 } from './bus.js'
+import { CallsInFlight } from './calls-in-flight.js'
 import type { Clock } from './clock.js'
+import type { BucketStore } from './embedded-bucket.js'
 import { checkAddress, type Exchange } from './embedded-exchange.js'
 import type { Inboxes } from './embedded-inbox.js'
 import type { Live, LiveOwner } from './embedded-live.js'
@@ -58,12 +60,9 @@ export class EmbeddedHandle implements Bus {
   /** Ends of what is registered here, to be called when this Bus closes. */
   readonly #servers = new Set<Unsubscribe>()
   readonly #listeners = new Set<Unsubscribe>()
-  /** Calls in flight: how each is made to fail. */
-  readonly #calls = new Set<(error: BusError) => void>()
+  readonly #calls: CallsInFlight
   /** Publishes that wait for the bus to come back; in flight too. */
   #whenUp: (() => void)[] = []
-  /** Lanes of `publishMany` that wait for a place among the calls in flight. */
-  readonly #lanes: (() => void)[] = []
   /** Requests being answered here. */
   #handling = 0
   #queuedBytes = 0
@@ -74,6 +73,7 @@ export class EmbeddedHandle implements Bus {
   constructor(core: EmbeddedCore, release: () => Promise<void>) {
     this.#core = core
     this.#release = release
+    this.#calls = new CallsInFlight(core.maxInFlight, core.clock, () => this.#checkQuiet())
   }
 
   get state(): BusState {
@@ -92,18 +92,18 @@ export class EmbeddedHandle implements Bus {
   ): Promise<PromiseSettledResult<PublishAck>[]> {
     const results: PromiseSettledResult<PublishAck>[] = []
     const owned = copy(data)
+    // Half of the places: one message to everybody must not keep all others out.
+    const places = Math.ceil(this.#core.maxInFlight / 2)
     let next = 0
     const lane = async () => {
       for (let at = next++; at < users.length; at = next++) {
-        while (this.#calls.size >= this.#core.maxInFlight && this.#state !== 'closed') {
-          await new Promise<void>((resolve) => this.#lanes.push(resolve))
-        }
+        await this.#calls.place(places)
         const [result] = await Promise.allSettled([this.#publish(users[at] ?? '', id, owned, options)])
         results[at] = result
       }
-      this.#lanes.shift()?.()
+      this.#calls.passOn()
     }
-    await Promise.all(Array.from({ length: Math.min(users.length, this.#core.maxInFlight) }, lane))
+    await Promise.all(Array.from({ length: Math.min(users.length, places) }, lane))
     return results
   }
 
@@ -147,7 +147,7 @@ export class EmbeddedHandle implements Bus {
     checkPayload(data)
     this.#checkUp()
     const owned = copy(data)
-    return this.#call(undefined, (resolve) => {
+    return this.#calls.call(undefined, (resolve) => {
       this.#core.turns.add(() => {
         const answers = this.#core.live.ask(user, owned)
         if (answers === undefined) resolve('offline')
@@ -166,7 +166,7 @@ export class EmbeddedHandle implements Bus {
       throw new BusError('no_responders', `nobody serves ${address}`)
     }
     const owned = copy(data)
-    return this.#call(options?.timeoutMs ?? this.#core.requestTimeoutMs, (resolve) => {
+    return this.#calls.call(options?.timeoutMs ?? this.#core.requestTimeoutMs, (resolve) => {
       const answer = (reply: Uint8Array) => {
         if (this.#owner.reachable) resolve(reply)
       }
@@ -206,11 +206,12 @@ export class EmbeddedHandle implements Bus {
   async bucket(name: string, options?: BucketOptions): Promise<Bucket> {
     this.#checkUp()
     const bucket = await this.#core.store.bucket(name, (options?.ttlSeconds ?? 0) * 1000)
-    const write = async (key: string, value: Uint8Array | undefined, expected: number | undefined) => {
+    const write = async (key: string, value: Uint8Array | undefined, expected?: number) => {
       if (value !== undefined) checkPayload(value)
       this.#checkUp()
-      return this.#call<number | undefined>(this.#writeTimeoutMs(), (resolve, reject) => {
-        bucket.write(key, value === undefined ? undefined : copy(value), expected).then(resolve, reject)
+      const owned = value === undefined ? undefined : copy(value)
+      return this.#calls.call<number | undefined>(this.#writeTimeoutMs(), (resolve, reject) => {
+        bucket.write(key, owned, expected).then(resolve, reject)
       })
     }
     return {
@@ -220,19 +221,11 @@ export class EmbeddedHandle implements Bus {
         const entry = bucket.get(key)
         return entry && { value: entry.value, revision: entry.revision }
       },
-      put: async (key, value) => (await write(key, value, undefined)) ?? 0,
+      put: async (key, value) => (await write(key, value)) ?? 0,
       create: (key, value) => write(key, value, 0),
       update: (key, value, revision) => write(key, value, revision),
-      delete: async (key) => {
-        await write(key, undefined, undefined)
-      },
-      follow: async (onChange) => {
-        this.#checkUp()
-        const guarded = (key: string, value: Uint8Array | undefined) => this.#guard(() => onChange(key, value), 'bucket follower')
-        const follower = await bucket.follow(guarded, () => this.#owner.reachable)
-        const stop = entered(this.#listeners, () => follower.stop())
-        return { caughtUp: () => this.#caughtUp(follower), stop }
-      },
+      delete: async (key) => void (await write(key, undefined)),
+      follow: (onChange) => this.#follow(bucket, onChange),
     }
   }
 
@@ -292,10 +285,9 @@ export class EmbeddedHandle implements Bus {
     this.#owner.reachable = false
     for (const end of [...this.#servers, ...this.#listeners]) end()
     this.#core.live.detachAll(this.#owner)
-    for (const fail of [...this.#calls]) fail(new BusError('disconnected', 'the bus was closed'))
+    this.#calls.end(new BusError('disconnected', 'the bus was closed'))
     this.#whenUp = []
     this.#enter('closed')
-    for (const go of this.#lanes.splice(0)) go()
     this.#stateHandlers.clear()
   }
 
@@ -308,6 +300,10 @@ export class EmbeddedHandle implements Bus {
     return this.#calls.size === 0 && this.#handling === 0
   }
 
+  #checkQuiet(): void {
+    if (this.#quiet) this.#onQuiet?.()
+  }
+
   /** `owned` belongs to the store from here on. */
   async #publish(user: string, id: string, owned: Uint8Array, options: PublishOptions | undefined): Promise<PublishAck> {
     checkUser(user)
@@ -315,7 +311,7 @@ export class EmbeddedHandle implements Bus {
     if (owned.length > this.#core.maxMessageBytes)
       throw new BusError('too_large', `a message has at most ${this.#core.maxMessageBytes} bytes`)
     if (this.#state === 'closed') throw new BusError('disconnected')
-    return this.#call<PublishAck>(this.#writeTimeoutMs(options?.timeoutMs), (resolve, reject) => {
+    return this.#calls.call<PublishAck>(this.#writeTimeoutMs(options?.timeoutMs), (resolve, reject) => {
       const go = () => this.#core.store.publish(user, id, owned).then(resolve, reject)
       if (this.#state === 'up') go()
       else this.#whenUp.push(go)
@@ -341,35 +337,21 @@ export class EmbeddedHandle implements Bus {
       this.#core.onError(error, 'request handler')
     } finally {
       this.#handling--
-      if (this.#quiet) this.#onQuiet?.()
+      this.#checkQuiet()
     }
   }
 
-  async #caughtUp(follower: Follower): Promise<void> {
+  async #follow(bucket: BucketStore, onChange: (key: string, value: Uint8Array | undefined) => void): Promise<Follower> {
     this.#checkUp()
-    await follower.caughtUp()
-  }
-
-  /** A call in flight: settles once, by `start`, by the timeout or by the end of this Bus. */
-  #call<T>(timeoutMs: number | undefined, start: (resolve: (value: T) => void, reject: (error: BusError) => void) => void): Promise<T> {
-    if (this.#calls.size >= this.#core.maxInFlight) return Promise.reject(new BusError('overloaded', 'too many calls in flight'))
-    return new Promise((resolve, reject) => {
-      const leave = (): boolean => {
-        if (!this.#calls.delete(fail)) return false
-        stop?.()
-        this.#lanes.shift()?.()
-        if (this.#quiet) this.#onQuiet?.()
-        return true
-      }
-      const fail = (error: BusError) => {
-        if (leave()) reject(error)
-      }
-      this.#calls.add(fail)
-      const stop = timeoutMs === undefined ? undefined : this.#core.clock.after(timeoutMs, () => fail(new BusError('timeout')))
-      start((value) => {
-        if (leave()) resolve(value)
-      }, fail)
-    })
+    const guarded = (key: string, value: Uint8Array | undefined) => this.#guard(() => onChange(key, value), 'bucket follower')
+    const follower = await bucket.follow(guarded, () => this.#owner.reachable)
+    return {
+      caughtUp: async () => {
+        this.#checkUp()
+        await follower.caughtUp()
+      },
+      stop: entered(this.#listeners, () => follower.stop()),
+    }
   }
 
   /** False: not sent. */
@@ -411,7 +393,7 @@ export class EmbeddedHandle implements Bus {
   }
 }
 
-/** The one copy at the boundary; readers share it. */
+/** The one copy at the boundary; readers share it. Not from a pool: one message kept for long would keep all its neighbours. */
 function copy(data: Uint8Array): Uint8Array {
   return new Uint8Array(data)
 }

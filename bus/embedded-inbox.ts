@@ -13,7 +13,7 @@ export interface InboxLimits {
 /** Users without messages whose last sequence is still known; beyond it the one quiet for longest is forgotten. */
 const LIMIT_QUIET_USERS = 100_000
 /** What a stored message costs besides its bytes, roughly. */
-const OVERHEAD_BYTES = 300
+const OVERHEAD_BYTES = 500
 
 /** A stored message in its inbox and in the list of all messages, oldest first. */
 interface Stored extends InboxMessage {

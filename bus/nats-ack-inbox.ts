@@ -88,7 +88,7 @@ export class AckInbox {
   /** `headers`: lines of plain text without line breaks, `Nats-Msg-Id` among them. Throws BusError, JetStreamError for a refusal. */
   publish(lane: Lane, subject: string, headers: readonly string[], data: Uint8Array, timeoutMs: number): Promise<PublishAck> {
     if (this.#state === 'closed') return Promise.reject(new BusError('disconnected', 'the bus is closed'))
-    if (this.#count >= this.#limit || this.#bytes + data.length > IN_FLIGHT_LIMIT_BYTES) return Promise.reject(new BusError('overloaded'))
+    if (!this.#hasRoom(data.length)) return Promise.reject(new BusError('overloaded'))
     return new Promise((resolve, reject) => {
       const pending = new Pending(this, lane, subject, rawHeaders(headers), data, performance.now() + timeoutMs, resolve, reject)
       pending.number = this.#connection.inbox.open(pending)
@@ -102,9 +102,9 @@ export class AckInbox {
     })
   }
 
-  /** Resolves when there is room for one more call. */
-  async room(): Promise<void> {
-    while (this.#count >= this.#limit) await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve))
+  /** Resolves when there is room for one more call with so many bytes. */
+  async room(bytes: number): Promise<void> {
+    while (this.#count > 0 && !this.#hasRoom(bytes)) await new Promise<void>((resolve) => this.#waitingForRoom.push(resolve))
   }
 
   /** After the connection is back: does not wait for the next tick. */
@@ -135,6 +135,10 @@ export class AckInbox {
     lane.state = { kind: 'blocked', attempt, until: performance.now() + backoffMs(attempt, PROBE_FIRST_MS, PROBE_LIMIT_MS) }
   }
 
+  #hasRoom(bytes: number): boolean {
+    return this.#count < this.#limit && this.#bytes + bytes <= IN_FLIGHT_LIMIT_BYTES
+  }
+
   #send(pending: Pending): void {
     try {
       pending.sentAt = performance.now()
@@ -155,7 +159,7 @@ export class AckInbox {
     if (result instanceof BusError) pending.reject(result)
     else pending.resolve(result)
     if (lane.state.kind === 'probing' && lane.state.probe === pending) this.#probed(lane, result)
-    this.#waitingForRoom.shift()?.()
+    for (const wake of this.#waitingForRoom.splice(0)) wake()
     if (this.#count === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined

@@ -36,6 +36,7 @@ export type { NatsBusOptions } from './nats-connection.js'
 /** Of a message id as it is on the stream, without the recipient. */
 const ID_LIMIT = 1_024
 const PLAIN_ID = /^[\x21-\x24\x26-\x7e]+$/
+const WINDOW_MARGIN_MS = 5_000
 const CLOSE_MS = 5_000
 const CLOSE_POLL_MS = 10
 
@@ -116,7 +117,10 @@ class NatsBus implements Bus {
     const partition = this.#partition(token)
     const subject = subjects.inbox(partition.index, token)
     const headers = [`Nats-Msg-Id: ${messageId(id, token)}`]
-    return this.#acks.publish(partition.lane, subject, headers, data, options.timeoutMs ?? this.#options.requestTimeoutMs)
+    // A retry after the duplicate window would be stored again.
+    const windowMs = this.#options.duplicateWindowSeconds * 1_000 - WINDOW_MARGIN_MS
+    const timeoutMs = Math.min(options.timeoutMs ?? this.#options.requestTimeoutMs, windowMs)
+    return this.#acks.publish(partition.lane, subject, headers, data, timeoutMs)
   }
 
   async publishMany(
@@ -128,7 +132,7 @@ class NatsBus implements Bus {
     const acks: Promise<PublishAck>[] = []
     const copy = Buffer.from(data)
     for (const user of users) {
-      await this.#acks.room()
+      await this.#acks.room(copy.length)
       const ack = this.#publish(user, id, copy, options)
       ack.catch(() => {}) // until allSettled looks at it
       acks.push(ack)

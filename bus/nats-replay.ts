@@ -15,6 +15,8 @@ import type { NatsUsers } from './nats-users.js'
 
 /** Reading one message of the replay costs about a fiftieth of asking for one user. */
 const MESSAGES_PER_USER = 50
+/** Whatever it is that fails, reading user by user does without it. */
+const BULK_ATTEMPTS = 3
 const BATCH = 4_000
 const SILENCE_MS = 1_500
 const PER_USER_LIMIT = 256
@@ -57,7 +59,7 @@ export class Replay {
       for (let partition = rest.shift(); partition !== undefined; partition = rest.shift()) {
         for (let attempt = 1; isCurrent(); attempt++) {
           try {
-            await this.#replay(partition, isCurrent)
+            await this.#replay(partition, isCurrent, attempt <= BULK_ATTEMPTS)
             break
           } catch (error) {
             if (!(error instanceof BusError) || error.code === 'rejected') this.#data.options.onError(error, 'replay')
@@ -71,7 +73,7 @@ export class Replay {
     return isCurrent()
   }
 
-  async #replay(partition: Partition, isCurrent: () => boolean): Promise<void> {
+  async #replay(partition: Partition, isCurrent: () => boolean, mayBulk: boolean): Promise<void> {
     await this.#data.subscribed(performance.now() + this.#data.options.requestTimeoutMs)
     const last = await this.#checkEpoch(partition)
     if (!isCurrent()) return
@@ -81,8 +83,8 @@ export class Replay {
     }
     const from = partition.frozen ?? partition.high
     if (entries.size > 0 && last > from) {
-      if (last - from < MESSAGES_PER_USER * entries.size && !this.#maybeExpired())
-        await this.#bulk(partition, from, last, entries, isCurrent)
+      const isCheaper = last - from < MESSAGES_PER_USER * entries.size
+      if (mayBulk && isCheaper && !this.#maybeExpired()) await this.#bulk(partition, from, last, entries, isCurrent)
       else for (const entry of entries.values()) entry.skipReplay()
     }
     if (!isCurrent()) return

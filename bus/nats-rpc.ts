@@ -123,6 +123,8 @@ export class NatsRpc {
     })
     try {
       await this.#connection.subscribed(performance.now() + options.requestTimeoutMs)
+      // The client closes what the server refuses.
+      if (subscription.isClosed()) throw new BusError('rejected', `not allowed to subscribe to ${subject}`)
     } catch (error) {
       subscription.unsubscribe()
       throw error

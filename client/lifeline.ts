@@ -263,6 +263,7 @@ export class Lifeline implements LinkOwner {
       this.#token.refused()
     }
     const refused = isRefusedToken(end.code) && (!this.#token.renewable || this.#refusedTokens > LIMIT_REFUSED_TOKENS)
+    if (end.code === 'rate_limited' && phase.kind === 'open') this.#pending.slowDown()
     if (refused || isFinal(end.code)) this.#close(end)
     else this.#wait(end, now)
     if (end.code === 'too_large') this.#pending.rejectLargest(errorOf(end))

@@ -13,6 +13,9 @@ interface Pending extends Outgoing {
 
 /** Frames on their way at once. A server limits the frames of a moment; after a reconnect not all may come in one. */
 const LIMIT_FLYING = 64
+/** The pace after the server refused a faster one; each further refusal halves it. */
+const PACE = { most: 64, least: 8 }
+const PACE_TICK_MS = 250
 
 export class PendingSends {
   readonly #environment: Environment
@@ -20,6 +23,9 @@ export class PendingSends {
   readonly #onRoom: () => void
   #waiting = new Map<string, Pending>()
   readonly #flying = new Map<string, Pending>()
+  /** Undefined: as fast as replies come. `allowed`: frames at `since`; it grows by `perSecond`. */
+  #pace: { readonly perSecond: number; allowed: number; since: number } | undefined
+  #paceTimer: unknown
 
   /** `onRoom`: a frame is done with, so `due` may have more. */
   constructor(environment: Environment, limit: number, onRoom: () => void) {
@@ -44,13 +50,26 @@ export class PendingSends {
   /** What to send now, in order; each frame once a link. */
   due(): readonly Outgoing[] {
     const due: Outgoing[] = []
+    let room = Math.min(LIMIT_FLYING - this.#flying.size, this.#allowed())
     for (const [ref, pending] of this.#waiting) {
-      if (this.#flying.size >= LIMIT_FLYING) break
+      if (room < 1) break
+      room -= 1
       this.#waiting.delete(ref)
       this.#flying.set(ref, pending)
       due.push(pending)
     }
+    if (this.#pace !== undefined) {
+      this.#pace.allowed -= due.length
+      this.#environment.clearTimeout(this.#paceTimer)
+      if (this.#waiting.size > 0) this.#paceTimer = this.#environment.setTimeout(this.#onRoom, PACE_TICK_MS)
+    }
     return due
+  }
+
+  /** The server ended the connection because frames came too fast. */
+  slowDown(): void {
+    const perSecond = this.#pace === undefined ? PACE.most : Math.max(PACE.least, this.#pace.perSecond / 2)
+    this.#pace = { perSecond, allowed: 0, since: this.#environment.now() }
   }
 
   /** A new link: everything without a reply is due again. */
@@ -77,6 +96,16 @@ export class PendingSends {
 
   rejectAll(error: HoldwireError): void {
     for (const ref of [...this.#flying.keys(), ...this.#waiting.keys()]) this.#settle(ref)?.reject(error)
+    this.#environment.clearTimeout(this.#paceTimer)
+  }
+
+  #allowed(): number {
+    const pace = this.#pace
+    if (pace === undefined) return LIMIT_FLYING
+    const now = this.#environment.now()
+    pace.allowed = Math.min(pace.perSecond, pace.allowed + ((now - pace.since) / 1000) * pace.perSecond)
+    pace.since = now
+    return pace.allowed
   }
 
   #settle(ref: string): Pending | undefined {

@@ -21,6 +21,8 @@ export interface Visitor {
   readonly cursor: string | undefined
   readonly transport: Transport
   readonly ip: string
+  /** Its client has left meanwhile. */
+  gone(): boolean
 }
 
 /**
@@ -96,6 +98,10 @@ export class Door {
     let { node } = at
     let ref = `${at.node}.${at.session}`
     if (node === hub.node) {
+      if (isCarriedByStream(hub.session(ref))) {
+        await pause(DISPLACE_MS)
+        if (visitor.gone()) return LEFT
+      }
       const session = hub.session(ref)
       if (session !== undefined) return this.#resume(visitor, cursor, at.frame, session)
       const grave = hub.grave(ref)
@@ -138,6 +144,7 @@ export class Door {
   async #takeOver(visitor: Visitor, cursor: Cursor, frame: number, node: string, ref: string): Promise<Entrance> {
     const { hub, relay } = this.#options
     const { identity } = visitor
+    if (visitor.gone()) return LEFT
     const id = hub.newSessionId()
     const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id })
     if (answer === undefined) return this.#openNew(visitor, cursor)
@@ -267,6 +274,23 @@ export class Door {
 /** Of tokens that say nothing of topics: shared, since most are such. */
 const ANY_TOPIC: TopicClaims = { topics: [], any: true }
 const NO_TOPIC: TopicClaims = { topics: [], any: false }
+
+/**
+ * A request whose client has given it up may be read after the connection that client made next. So before a stream is
+ * displaced a little time is given for that to show.
+ */
+const DISPLACE_MS = 200
+
+/** Nobody is there to hear it. */
+const LEFT: Entrance = { kind: 'refused', reason: { code: 'done', reason: 'the client has left' } }
+
+function isCarriedByStream(session: Session | undefined): boolean {
+  return session?.kind === 'attached' && session.transport !== undefined && !isPoll(session.transport)
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
 
 const NO_CONTEXT = new Uint8Array()
 

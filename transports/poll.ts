@@ -37,7 +37,7 @@ interface Poll {
 export class Polls {
   readonly #gateway: Gateway
   /** Polls held for other nodes, by the id of their relay. */
-  readonly #relayed = new Map<string, { readonly session: Session; readonly carrier: PollCarrier }>()
+  readonly #relayed = new Map<string, RelayedPoll>()
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway
@@ -81,25 +81,31 @@ export class Polls {
     const expiresAtMs = poll.tokenExpires === 0 ? Number.POSITIVE_INFINITY : poll.tokenExpires
     const topics = poll.anyTopics ? undefined : poll.topics
     const identity: Identity = { user: poll.user, topics, expiresAtMs }
-    const entrance = await door.enter({ identity, cursor: poll.cursor, transport, ip: '' })
-    if (entrance.kind === 'refused') return refusal(entrance.reason)
-    if (entrance.kind === 'elsewhere') return absent(hub, ref)
-    const { session, seen, greeting } = entrance
-    const answer = await new Promise<Answer>((resolve) => {
-      const carrier = new PollCarrier(this.#gateway, transport, hub.now() + poll.waitMs, poll.cursor, resolve)
-      this.#relayed.set(poll.id, { session, carrier })
-      this.#carry(session, carrier, seen, greeting, { transport, waitMs: poll.waitMs, frames })
-    })
-    this.#relayed.delete(poll.id)
-    return 'refused' in answer ? refusal(answer.refused) : { body: Buffer.from(answer.body) }
+    const relayed = new RelayedPoll()
+    this.#relayed.set(poll.id, relayed)
+    try {
+      const entrance = await door.enter({ identity, cursor: poll.cursor, transport, ip: '', gone: () => relayed.gone })
+      if (entrance.kind === 'refused') return refusal(entrance.reason)
+      if (entrance.kind === 'elsewhere') return absent(hub, ref)
+      const { session, seen, greeting } = entrance
+      if (relayed.gone) return {}
+      const answer = await new Promise<Answer>((resolve) => {
+        const carrier = new PollCarrier(this.#gateway, transport, hub.now() + poll.waitMs, poll.cursor, resolve)
+        relayed.whenGone = () => {
+          session.detach(carrier)
+          carrier.abandon()
+        }
+        this.#carry(session, carrier, seen, greeting, { transport, waitMs: poll.waitMs, frames })
+      })
+      return 'refused' in answer ? refusal(answer.refused) : { body: Buffer.from(answer.body) }
+    } finally {
+      this.#relayed.delete(poll.id)
+    }
   }
 
   /** The client of a relayed poll has gone. */
   cancel(id: string): void {
-    const held = this.#relayed.get(id)
-    if (held === undefined) return
-    held.session.detach(held.carrier)
-    held.carrier.abandon()
+    this.#relayed.get(id)?.cancel()
   }
 
   async #answer(visit: Visit, exchange: Exchange, request: PollRequest, body: Buffer | null): Promise<void> {
@@ -129,7 +135,7 @@ export class Polls {
     let { cursor } = visit
     let how: Return = 'relay'
     for (let hops = 0; hops < HOPS_LIMIT; hops++) {
-      const entrance = await door.enter({ identity, cursor, transport: poll.transport, ip: visit.ip }, how)
+      const entrance = await door.enter({ identity, cursor, transport: poll.transport, ip: visit.ip, gone: () => request.gone }, how)
       if (entrance.kind === 'refused') return { refused: entrance.reason }
       if (entrance.kind === 'session') {
         if (request.gone) return { body: '' }
@@ -221,6 +227,17 @@ export class Polls {
       node === hub.node ? undefined : await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: hub.newSessionId() })
     if (moved !== undefined && 'code' in moved) return { ...unknown, cause: 'closed' }
     return moved === undefined ? { ...unknown, cause: 'node_lost' } : undefined
+  }
+}
+
+/** A poll on behalf of another node. */
+class RelayedPoll {
+  gone = false
+  whenGone: (() => void) | undefined = undefined
+
+  cancel(): void {
+    this.gone = true
+    this.whenGone?.()
   }
 }
 

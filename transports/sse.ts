@@ -39,7 +39,7 @@ async function open(gateway: Gateway, visit: Visit, exchange: Exchange, carrier:
     if (!exchange.gone) answerProblem(exchange, identity, visit.cors)
     return
   }
-  const entrance = await gateway.door.enter({ identity, cursor: visit.cursor, transport: 'sse', ip: visit.ip })
+  const entrance = await gateway.door.enter({ identity, cursor: visit.cursor, transport: 'sse', ip: visit.ip, gone: () => exchange.gone })
   if (exchange.gone) return
   switch (entrance.kind) {
     case 'session':

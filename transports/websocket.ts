@@ -52,7 +52,7 @@ const REFUSED_BEFORE = new Set(['overloaded', 'rate_limited', 'bus_unavailable',
 /** Who the client is and where it goes on is settled first: nothing can be sent or received before there is a session. */
 export function openSocket(gateway: Gateway, visit: Visit, upgrade: Upgrade): void {
   const dialect = DIALECTS.find(({ protocol }) => upgrade.protocols.includes(protocol))
-  admit(gateway, visit)
+  admit(gateway, visit, upgrade)
     .then((entrance) => {
       if (entrance.kind === 'session') {
         const { session, seen, greeting } = entrance
@@ -70,10 +70,16 @@ export function openSocket(gateway: Gateway, visit: Visit, upgrade: Upgrade): vo
     })
 }
 
-async function admit(gateway: Gateway, visit: Visit): Promise<Exclude<Entrance, { kind: 'elsewhere' }>> {
+async function admit(gateway: Gateway, visit: Visit, upgrade: Upgrade): Promise<Exclude<Entrance, { kind: 'elsewhere' }>> {
   const identity = await gateway.identify(visit)
   if ('code' in identity) return { kind: 'refused', reason: identity }
-  const entrance = await gateway.door.enter({ identity, cursor: visit.cursor, transport: 'websocket', ip: visit.ip })
+  const entrance = await gateway.door.enter({
+    identity,
+    cursor: visit.cursor,
+    transport: 'websocket',
+    ip: visit.ip,
+    gone: () => upgrade.gone,
+  })
   if (entrance.kind === 'elsewhere') throw new Error('only polls are relayed')
   return entrance
 }

@@ -182,6 +182,20 @@ async function inboxCases(t: Test, { env, one, two }: Shared): Promise<void> {
     t.equal((await one.read(users[refused] ?? '', 0, 10)).messages.length, 1, 'nothing was stored of what was refused')
   })
 
+  await t.test('publishMany waits for a place while other calls are in flight', async (t) => {
+    const address = `test.${fresh('held')}`
+    const release: (() => void)[] = []
+    const end = await two.serve(address, (data) => new Promise((resolve) => release.push(() => resolve(data))))
+    const held = Array.from({ length: maxInFlight }, () => one.request(address, bytes('x'), { timeoutMs: 8000 }))
+    const users = Array.from({ length: 20 }, () => fresh('waits'))
+    const publishing = Promise.all([one.publishMany(users, 'a', bytes('x')), one.publishMany(users, 'b', bytes('x'))])
+    await eventually(async () => release.length === maxInFlight, 'all requests arrived')
+    for (const answer of release) answer()
+    await Promise.all(held)
+    for (const results of await publishing) t.ok(results.length === 20 && results.every(({ status }) => status === 'fulfilled'))
+    end()
+  })
+
   await t.test('a message may be as large as the limit and no larger', async (t) => {
     const user = fresh('alice')
     const sink = new RecordingSink()
@@ -466,19 +480,22 @@ async function liveCases(t: Test, { env, one, two }: Shared): Promise<void> {
     again.detach()
   })
 
-  await t.test('attached on two buses, one leaves: the other goes on', async (t) => {
-    const user = fresh('alice')
-    const here = new RecordingSink()
-    const there = new RecordingSink()
-    const leaving = await one.attach(user, here)
-    const staying = await two.attach(user, there)
-    const [first = 0] = await publishSome(one, user, 1)
-    await Promise.all([here.has(first), there.has(first)])
-    leaving.detach()
-    const [second = 0] = await publishSome(one, user, 1, 1)
-    await there.has(second)
-    t.strictSame(here.seqs, [first])
-    staying.detach()
+  await t.test('attached on two buses, either one leaves: the other goes on', async (t) => {
+    for (const leaver of [0, 1]) {
+      const user = fresh('alice')
+      const sinks = [new RecordingSink(), new RecordingSink()] as const
+      const attachments = [await one.attach(user, sinks[0]), await two.attach(user, sinks[1])]
+      const leaving = leaver === 0 ? sinks[0] : sinks[1]
+      const staying = leaver === 0 ? sinks[1] : sinks[0]
+      const [first = 0] = await publishSome(one, user, 1)
+      await Promise.all([leaving.has(first), staying.has(first)])
+      attachments[leaver]?.detach()
+      const [second = 0] = await publishSome(one, user, 1, 1)
+      await staying.has(second)
+      t.strictSame(leaving.seqs, [first])
+      t.strictSame(staying.seqs, [first, second])
+      for (const attachment of attachments) attachment.detach()
+    }
   })
 
   await t.test('a push reaches whoever is attached and is not stored', async (t) => {
@@ -1011,6 +1028,8 @@ async function lifeCases(t: Test, { env, one }: Shared): Promise<void> {
     await bus.close()
     t.equal(bus.state, 'closed')
     t.strictSame(states, ['closed'])
+    t.equal(bus.stats().attached, 0)
+    t.equal(bus.stats().inFlight, 0)
     t.equal(await codeOf(bus.publish(user, 'm', bytes('x'))), 'disconnected')
     t.equal(await codeOf(bus.attach(user, sink)), 'disconnected')
     t.equal(await codeOf(bus.read(user, 0, 1)), 'disconnected')

@@ -610,6 +610,32 @@ t.test('sending', async (t) => {
     )
   })
 
+  t.test('a server that finds it too fast gets frames at a pace', async (t) => {
+    const bench = await opened({ sendTimeoutMs: 1e6 })
+    const { connection, fake } = bench
+    for (let n = 0; n < 300; n++) connection.message('bob', n).catch(() => undefined)
+    const sent = () => fake.socket.sentOf('message').length
+    const run = async (seconds: number) => {
+      for (let tick = 0; tick < seconds * 4; tick++) {
+        await fake.advance(250)
+        for (const { ref } of fake.socket.sentOf('message')) fake.socket.receive({ type: 'reply', ref, ok: true, cursor: 'c1' })
+      }
+    }
+    for (const perSecond of [64, 32]) {
+      fake.socket.end(4129)
+      await fake.advance(waitMs(bench))
+      fake.socket.receive(HELLO)
+      const first = sent()
+      t.ok(first <= perSecond / 2, `${first} at once`)
+      await run(2)
+      t.ok(Math.abs(sent() - first - 2 * perSecond) <= 2, `${sent()} after 2 s at ${perSecond}`)
+    }
+    await run(10)
+    t.same(new Set(fake.socket.sentOf('message').map(({ data }) => data)).has(299), true, 'all of them in the end')
+    await connection.close()
+    t.equal(fake.timers, 0)
+  })
+
   t.test('what has no JSON form, or comes after the end, is refused', async (t) => {
     const bench = await opened()
     const circle: Record<string, unknown> = {}

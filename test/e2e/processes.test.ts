@@ -150,7 +150,8 @@ t.test('six processes', { skip: binary === undefined ? 'no nats-server' : false,
     t.comment(`${total} messages in ${seconds.toFixed(1)} s, ${resumes} resumes`)
     for (const [i, subscriber] of subscribers.entries()) {
       const accepted = pushers[i]?.accepted ?? []
-      await subscriber.until(() => subscriber.handled.length >= accepted.length, 15_000, 'the rest')
+      const all = subscriber.until(() => subscriber.handled.length >= accepted.length, 15_000, 'the rest')
+      await all.catch((error) => t.fail(error))
       check(t, subscriber, accepted)
       t.same(subscriber.ofType('gap'), [])
       subscriber.cut()

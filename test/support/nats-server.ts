@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, rmSync } from 'node:fs'
 import { access, chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
@@ -17,6 +17,9 @@ const RELEASE = '2.15.2'
 const READY_MS = 20_000
 const STOP_MS = 5_000
 const LOCK_MS = 300_000
+
+/** Once for each process, and so is what it says on stderr. */
+let getting: Promise<string | undefined> | undefined
 
 export interface NatsServer {
   /** `nats://127.0.0.1:<port>` */
@@ -57,7 +60,12 @@ export async function findNatsServer(): Promise<string | undefined> {
 }
 
 /** `findNatsServer`, or gets one: apt-get (as root), `go install`, or the release from GitHub. Undefined: stderr says why. */
-export async function getNatsServer(): Promise<string | undefined> {
+export function getNatsServer(): Promise<string | undefined> {
+  getting ??= findOrInstall()
+  return getting
+}
+
+async function findOrInstall(): Promise<string | undefined> {
   const found = await findNatsServer()
   if (found !== undefined || process.env.HOLDWIRE_NATS_SERVER) {
     if (found === undefined) say(`HOLDWIRE_NATS_SERVER is not an executable file: ${process.env.HOLDWIRE_NATS_SERVER}`)
@@ -113,7 +121,11 @@ class Running implements NatsServer {
   readonly url: string
   #child: ChildProcess | undefined
   #log = ''
-  readonly #killAtExit = () => this.#child?.kill('SIGKILL')
+  /** Also when the test forgot to stop it or died of an exception. */
+  readonly #killAtExit = () => {
+    this.#child?.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 })
+  }
 
   constructor(
     readonly binary: string,

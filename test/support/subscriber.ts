@@ -18,6 +18,8 @@ export class Subscriber {
   /** `data` of each message once, in the order of arrival. */
   readonly handled: unknown[] = []
   repeats = 0
+  /** How its connections ended that were not cut. */
+  readonly ends: string[] = []
   cursor: string | undefined = undefined
   readonly #seen = new Set<string>()
   readonly #waiters = new Set<() => void>()
@@ -62,7 +64,10 @@ export class Subscriber {
     const deadlineMs = Date.now() + timeoutMs
     while (!condition()) {
       const leftMs = deadlineMs - Date.now()
-      if (leftMs <= 0) throw new Error(`${this.user}: ${what} did not come in ${timeoutMs} ms (${this.handled.length} messages handled)`)
+      if (leftMs <= 0)
+        throw new Error(
+          `${this.user}: ${what} did not come in ${timeoutMs} ms (${this.handled.length} messages handled, last frame ${JSON.stringify(this.frames.at(-1))}, ${this.ends.join(', ') || 'still connected'})`,
+        )
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(leftMs, 100))
         const wake = () => {
@@ -105,7 +110,10 @@ export class Subscriber {
     this.#cut = () => socket.terminate()
     return new Promise((resolve, reject) => {
       socket.on('error', reject)
-      socket.on('close', (code) => reject(new Error(`closed with ${code}`)))
+      socket.on('close', (code) => {
+        if (connection === this.#connection) this.ends.push(`socket closed with ${code}`)
+        reject(new Error(`closed with ${code}`))
+      })
       socket.on('message', (data) => {
         this.#take(JSON.parse(String(data)), connection)
         resolve()
@@ -131,6 +139,9 @@ export class Subscriber {
           }
         })
         response.on('error', reject)
+        response.on('close', () => {
+          if (connection === this.#connection) this.ends.push('event stream ended')
+        })
       })
       stream.on('error', reject)
       this.#cut = () => stream.destroy()
@@ -172,7 +183,9 @@ export class Subscriber {
     const go = async () => {
       while (connection === this.#connection) await poll()
     }
-    go().catch(() => undefined)
+    go().catch((error) => {
+      if (connection === this.#connection) this.ends.push(`polling ended: ${error}`)
+    })
   }
 }
 

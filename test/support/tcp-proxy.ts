@@ -14,6 +14,7 @@ export class TcpProxy {
   readonly #server: Server
   readonly #links = new Set<Link>()
   #refused: string | undefined
+  #delayed: { readonly words: string; readonly ms: number } | undefined
 
   static async start(targetPort: number): Promise<TcpProxy> {
     const proxy = new TcpProxy(targetPort, await freePort())
@@ -45,6 +46,11 @@ export class TcpProxy {
     this.#refused = undefined
   }
 
+  /** Once: the next thing a client sends with `words` in it, and all that it sends after that, reaches the server so much later. */
+  delay(words: string, ms: number): void {
+    this.#delayed = { words, ms }
+  }
+
   /** Takes nothing more from the server for these clients. */
   stall(name: string): void {
     for (const { server } of this.#named(name)) server.pause()
@@ -66,7 +72,14 @@ export class TcpProxy {
     client.on('data', (chunk: Buffer) => {
       if (link.hello.length < 1_000) link.hello += chunk.toString('latin1')
       if (this.#refused !== undefined && link.hello.includes(this.#refused)) this.#end(link)
-      else server.write(chunk)
+      else if (this.#delayed !== undefined && chunk.includes(this.#delayed.words)) {
+        client.pause()
+        setTimeout(() => {
+          server.write(chunk)
+          client.resume()
+        }, this.#delayed.ms)
+        this.#delayed = undefined
+      } else server.write(chunk)
     })
     server.on('data', (chunk: Buffer) => client.write(chunk))
     for (const socket of [client, server]) {

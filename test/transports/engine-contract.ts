@@ -24,13 +24,11 @@ export interface EngineTraits {
   readonly protocolErrors: 'close frame' | 'connection ends'
   /** Close codes 3000 to 3999 from a client. */
   readonly registeredCloseCodes: 'told' | 'refused'
-  /** How a small write that the kernel refused is noticed. */
-  readonly fullAfter: 'the write' | 'the next write'
 }
 
 export async function testEngine(t: Test, engine: Engine, traits: EngineTraits): Promise<void> {
   await t.test('requests and responses', (t) => testHttp(t, engine, traits))
-  await t.test('streams', (t) => testStreams(t, engine, traits))
+  await t.test('streams', (t) => testStreams(t, engine))
   await t.test('connections', (t) => testConnections(t, engine, traits))
   await t.test('WebSockets', (t) => testWebSockets(t, engine, traits))
 }

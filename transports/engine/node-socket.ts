@@ -18,6 +18,8 @@ export class NodeSocket implements MessageSocket, Writer {
   readonly #ws: OwnedWebSocket
   readonly #connection: NodeConnection
   readonly #onError: (error: unknown) => void
+  /** permessage-deflate was negotiated, which is the only extension there is. */
+  readonly #deflates: boolean
   #state: State = 'opening'
 
   constructor(ws: WebSocket, connection: NodeConnection, owner: SocketOwner, onError: (error: unknown) => void) {
@@ -25,6 +27,7 @@ export class NodeSocket implements MessageSocket, Writer {
     this.#ws = ws
     this.#connection = connection
     this.#onError = onError
+    this.#deflates = ws.extensions !== ''
     this.#ws[socketOf] = this
     ws.on('message', onMessage)
     ws.on('pong', onPong)
@@ -46,7 +49,7 @@ export class NodeSocket implements MessageSocket, Writer {
     if (this.gone || !this.#connection.writable) return 'gone'
     if (this.#state === 'full') return 'refused'
     if (payloads.length === 0) return 'ok'
-    if (this.#ws.extensions !== '') return this.#sendDeflated(payloads, binary)
+    if (this.#deflates) return this.#sendDeflated(payloads, binary)
     const socket: Duplex = this.#connection.socket
     if (socket.write(buildFrames(payloads, binary)) || socket.writableLength === 0) return 'ok'
     this.#state = 'full'
@@ -57,7 +60,7 @@ export class NodeSocket implements MessageSocket, Writer {
   ping(): void {
     // Behind a backlog it would say nothing: the limit on stalled readers applies already.
     if (this.gone || this.#state === 'full') return
-    if (this.#ws.extensions !== '') this.#ws.ping()
+    if (this.#deflates) this.#ws.ping()
     else if (this.#connection.writable) this.#connection.socket.write(PING_FRAME)
   }
 

@@ -19,7 +19,8 @@ const KNOWN_LIMITS: readonly string[] = [
   'HTTP/1.0, chunk extensions and trailers are not understood',
   'header, keep-alive and slow-body limits are its own 8 to 12 s where those configured are longer, and the largest head is its own',
   'client frames without a mask are not refused',
-  'protocol errors and messages that are too long end a WebSocket without a close frame',
+  'protocol errors and messages that are too long end a WebSocket without a close frame, and so do close codes 3000 to 3999',
+  'a WebSocket that does not answer a close is ended after 4 s, whatever is configured',
 ]
 
 const FREE_PORT_ATTEMPTS = 3
