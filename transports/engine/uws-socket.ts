@@ -11,8 +11,11 @@ export interface SocketData {
   readonly socket: UwsSocket
 }
 
-/** `full`: open, but the peer must take what was written first. `closing`: only onClose is still to come. */
-type State = 'opening' | 'open' | 'full' | 'closing' | 'closed'
+/**
+ * `full`: open, but the peer must take what was written first. `drained`: it has, and the owner is to be told. `closing`:
+ * only onClose is still to come.
+ */
+type State = 'opening' | 'open' | 'full' | 'drained' | 'closing' | 'closed'
 
 export class UwsSocket implements MessageSocket, Sweepable {
   owner: SocketOwner
@@ -47,7 +50,7 @@ export class UwsSocket implements MessageSocket, Sweepable {
   send(payloads: readonly Uint8Array[], binary: boolean): Sent {
     const ws = this.#ws
     if (ws === null || this.gone) return 'gone'
-    if (this.#state === 'full') return 'refused'
+    if (this.#state === 'full' || this.#state === 'drained') return 'refused'
     ws.cork(() => {
       for (const payload of payloads) ws.send(payload, binary, this.#deflate)
     })
@@ -94,8 +97,16 @@ export class UwsSocket implements MessageSocket, Sweepable {
       this.#watch(unsent)
       return
     }
-    this.#state = 'open'
+    this.#state = 'drained'
     this.#context.sweeper.delete(this)
+    // Not from inside the callback: of a write there that the kernel takes in part the rest would never be sent
+    // (us_socket_write2 does not set last_write_failed, so the loop stops waiting for room).
+    setImmediate(() => this.#drained())
+  }
+
+  #drained(): void {
+    if (this.#state !== 'drained') return
+    this.#state = 'open'
     this.#tell((owner) => owner.onDrain(this))
   }
 
