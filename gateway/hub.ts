@@ -118,10 +118,11 @@ export class Hub implements SessionHost, UserEntryHost {
 
   // ---- opening and closing ----------------------------------------------------------------------------------------
 
-  /** Why no further session can be opened; undefined: it can. */
+  /** Why no further session can be opened; undefined: it can. Call it between `enter` and `settle`. */
   refusal(user: string, ip: string): CloseReason | undefined {
     const { maxSessions, maxSessionsPerUser, maxSessionsPerIp } = this.limits
-    if (this.#sessions.size + this.#opening >= maxSessions)
+    // The one that asks is counted as opening.
+    if (this.#sessions.size + this.#opening > maxSessions)
       return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
     if ((this.#users.get(user)?.sessions.length ?? 0) >= maxSessionsPerUser) {
       return { code: 'rate_limited', reason: `the user has ${maxSessionsPerUser} sessions already`, retryAfterMs: 10_000 }
