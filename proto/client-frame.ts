@@ -92,7 +92,15 @@ type Plain = z.infer<typeof schema>
 /** A frame in its JSON form, already parsed as JSON. */
 export function checkFrame(value: unknown): Parsed {
   const result = schema.safeParse(value)
-  if (result.success) return { frame: toWire(result.data) }
+  if (result.success) {
+    try {
+      return { frame: toWire(result.data) }
+    } catch (error) {
+      // JSON.stringify works by recursion, JSON.parse does not.
+      if (error instanceof RangeError) return { problem: '`data` is nested too deep', ref: refOf(value) }
+      throw error
+    }
+  }
   const issue = result.error.issues[0]
   const where = issue === undefined || issue.path.length === 0 ? '' : `\`${issue.path.join('.')}\` `
   return { problem: `${where}${issue?.message ?? 'is wrong'}`, ref: refOf(value) }
