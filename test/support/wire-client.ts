@@ -193,6 +193,10 @@ export class EventClient implements WireClient {
     this.#response?.pause()
   }
 
+  resume(): void {
+    this.#response?.resume()
+  }
+
   drop(): void {
     this.#request.destroy()
   }

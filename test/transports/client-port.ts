@@ -5,14 +5,18 @@ import type { Test } from 'tap'
 import type { EngineName } from '../support/world.js'
 import { type Cases, deliveryCases } from './port-delivery.js'
 import { leavingCases } from './port-leaving.js'
+import { limitCases } from './port-limits.js'
 import { peopleCases } from './port-people.js'
+import { refusalCases } from './port-refusals.js'
 import { resumeCases } from './port-resume.js'
 
 const SECTIONS: Readonly<Record<string, Cases>> = {
   delivery: deliveryCases,
-  coming_back: resumeCases,
-  leaving: leavingCases,
+  'coming back': resumeCases,
   people: peopleCases,
+  refusals: refusalCases,
+  limits: limitCases,
+  leaving: leavingCases,
 }
 
 /** Cases that run at a time: most of them wait most of the time. */
