@@ -64,16 +64,15 @@ function read(bytes: Uint8Array, durable: boolean): Incoming {
   return { kind: 'frame', outbound, onlySession }
 }
 
-const LINE_FEED = 0x0a
-const CARRIAGE_RETURN = 0x0d
+/** Bytes that are no UTF-8 would end every WebSocket they are sent to; a byte order mark is no JSON. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** JSON text without line breaks (SSE needs it so; between tokens they are only white space). Undefined: not JSON. */
 function jsonLine(data: Uint8Array): Uint8Array | undefined {
-  const text = Buffer.from(data.buffer, data.byteOffset, data.length)
   try {
-    const value: unknown = JSON.parse(text.toString('utf8'))
-    if (!text.includes(LINE_FEED) && !text.includes(CARRIAGE_RETURN)) return data
-    return Buffer.from(JSON.stringify(value))
+    const text = utf8.decode(data)
+    JSON.parse(text)
+    return /[\r\n]/.test(text) ? Buffer.from(text.replace(/[\r\n]/g, ' ')) : data
   } catch {
     return undefined
   }

@@ -17,6 +17,8 @@ export const NOTE_LIMIT_BYTES = 1024
 export const TOPIC_LIMIT_BYTES = 256
 export const GROUPS_LIMIT = 32
 export const NAME_LIMIT_BYTES = 256
+const CURSOR_LIMIT_BYTES = 128
+const TOKEN_LIMIT_BYTES = 8192
 
 function text(limitBytes: number) {
   return z
@@ -38,7 +40,7 @@ const user = z.string().refine(isUserId, { error: 'is not a user id (1 to 256 by
 const topic = z.string().refine(isTopic, { error: `is not a topic (1 to ${TOPIC_LIMIT_BYTES} bytes of UTF-8, no control characters)` })
 const name = text(NAME_LIMIT_BYTES).optional()
 const groups = z.array(text(NAME_LIMIT_BYTES)).max(GROUPS_LIMIT).optional()
-const cursor = z.string().max(128)
+const cursor = text(CURSOR_LIMIT_BYTES)
 
 const schema = z.discriminatedUnion('type', [
   z
@@ -83,7 +85,7 @@ const schema = z.discriminatedUnion('type', [
     .refine((frame) => frame.cursor === undefined || frame.before === undefined, {
       error: 'only one of `cursor` and `before` can be given',
     }),
-  z.object({ type: z.literal('auth'), ref, token: z.string().min(1).max(8192) }),
+  z.object({ type: z.literal('auth'), ref, token: text(TOKEN_LIMIT_BYTES).min(1) }),
   z.object({ type: z.literal('ping'), ref }),
 ])
 

@@ -30,7 +30,7 @@ export function frameType(frame: ServerFrame): string {
 
 /** A reply without a cursor, as POST /send answers it. */
 export function jsonReply(reply: v1.Reply.$Properties): string {
-  return JSON.stringify({ type: 'reply', ...replyFields(reply) })
+  return `${openReply(reply)}}`
 }
 
 /** One frame of a client as text. Throws SyntaxError when it is not JSON. */
@@ -40,6 +40,7 @@ export function parseFrame(text: string): Parsed {
 
 function encode(frame: ServerFrame): Buffer {
   if (frame.message != null) return encodeMessage(frame.message)
+  if (frame.reply != null) return Buffer.from(openReply(frame.reply))
   const text = JSON.stringify({ type: frameType(frame), ...fields(frame) })
   return Buffer.from(text.slice(0, -1))
 }
@@ -70,7 +71,6 @@ function fields(frame: ServerFrame): object {
     return { user, status, note: note || undefined }
   }
   if (frame.roster != null) return rosterFields(frame.roster)
-  if (frame.reply != null) return replyFields(frame.reply)
   if (frame.gap != null) return { reason: frame.gap.reason }
   if (frame.drain != null) return { retryAfterMs: frame.drain.retryAfterMs }
   if (frame.close != null)
@@ -89,7 +89,9 @@ function rosterFields({ op, user, name, groups, subscription, ask }: v1.Roster.$
   }
 }
 
-function replyFields({ ref, ok, result, error }: v1.Reply.$Properties): object {
-  const value: unknown = result?.length ? JSON.parse(Buffer.from(result).toString('utf8')) : undefined
-  return { ref, ok: ok ?? false, result: value, error: error == null ? undefined : { code: error.code, message: error.message } }
+/** Without the closing brace. The result is JSON already, of any depth; between tokens line breaks are only white space. */
+function openReply({ ref, ok, result, error }: v1.Reply.$Properties): string {
+  const { code, message } = error ?? {}
+  const head = JSON.stringify({ type: 'reply', ref, ok: ok ?? false, error: error == null ? undefined : { code, message } }).slice(0, -1)
+  return result?.length ? `${head},"result":${Buffer.from(result).toString('utf8').replace(/[\r\n]/g, ' ')}` : head
 }
