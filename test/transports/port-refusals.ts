@@ -52,6 +52,9 @@ const WRONG: readonly object[] = [
   { type: 'history', limit: -1 },
   { type: 'history', cursor: {} },
   { type: 'history', before: 'nonsense' },
+  { type: 'history', cursor: '\ud800' },
+  { type: 'message', to: '\ud800', data: 1 },
+  { type: 'subscribe', topic: '\ud800' },
   { type: 'auth' },
   { type: 'auth', token: '' },
 ]
