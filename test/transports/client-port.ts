@@ -5,9 +5,15 @@ import type { Test } from 'tap'
 import type { EngineName } from '../support/world.js'
 import { type Cases, deliveryCases } from './port-delivery.js'
 import { leavingCases } from './port-leaving.js'
+import { peopleCases } from './port-people.js'
 import { resumeCases } from './port-resume.js'
 
-const SECTIONS: Readonly<Record<string, Cases>> = { delivery: deliveryCases, coming_back: resumeCases, leaving: leavingCases }
+const SECTIONS: Readonly<Record<string, Cases>> = {
+  delivery: deliveryCases,
+  coming_back: resumeCases,
+  leaving: leavingCases,
+  people: peopleCases,
+}
 
 /** Cases that run at a time: most of them wait most of the time. */
 const JOBS = 6
