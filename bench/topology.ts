@@ -109,7 +109,8 @@ export class Topology {
     flags: readonly string[],
     internalPort: number,
   ): Promise<void> {
-    const probe = ['--expose-gc', '--import', join(options.root, 'bench', 'memory-probe.js')]
+    // As `npm start` and the command do.
+    const probe = ['--max-semi-space-size=8', '--expose-gc', '--import', join(options.root, 'bench', 'memory-probe.js')]
     const common = ['--host', '127.0.0.1', '--auth', 'dev', '--drain-seconds', '0', '--log-level', 'warn']
     const child = spawn(process.execPath, [...probe, join(options.root, 'gateway', 'main.js'), name, ...common, ...flags], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

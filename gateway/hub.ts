@@ -6,6 +6,7 @@ import type { v1 } from '../proto/messages.js'
 import type { Delivery, Transport } from './carrier.js'
 import type { CloseReason, SessionCause } from './close-reason.js'
 import { controlEnvelope, EnvelopeReader } from './envelope.js'
+import { flat } from './flat-string.js'
 import { Session, type SessionHost, type SessionLimits, type SessionOptions } from './session.js'
 import { UserEntry, type UserEntryHost } from './user-entry.js'
 import { Wheel } from './wheel.js'
@@ -168,7 +169,7 @@ export class Hub implements SessionHost, UserEntryHost {
     const { ref, secret } = splitSessionId(id)
     const session = new Session(this, { ...options, owner: entry, ref: flat(ref), secret: flat(secret) })
     session.transport = transport
-    this.#sessions.set(ref, session)
+    this.#sessions.set(session.ref, session)
     entry.add(session)
     if (this.limits.maxSessionsPerIp > 0) {
       this.#ips.set(session, ip)
@@ -326,11 +327,6 @@ export class Hub implements SessionHost, UserEntryHost {
 export function splitSessionId(id: string): { readonly ref: string; readonly node: string; readonly secret: string } {
   const [node = '', number = '', secret = ''] = id.split('.')
   return { node, ref: `${node}.${number}`, secret }
-}
-
-/** The same text on its own: not a part of a longer string that it would keep in memory, nor in pieces. */
-function flat(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 function describe(session: Session): v1.SessionInfo.$Properties {

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 // The command line: `holdwire serve | gateway | c2s | token | push | listen | config | bench`.
 
 import { Command, CommanderError } from 'commander'

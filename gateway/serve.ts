@@ -18,6 +18,7 @@ import type { ListenOptions } from '../transports/engine/engine.js'
 import { nodeEngine } from '../transports/engine/node-engine.js'
 import { InternalPort } from '../transports/internal-port.js'
 import { StaticFiles } from '../transports/static-files.js'
+import { Accounts } from './accounts.js'
 import { InternalApi } from './api/internal-api.js'
 import { ApiKeys } from './auth/api-keys.js'
 import { createAuthenticator } from './auth/authenticator.js'
@@ -138,6 +139,7 @@ async function start(config: Config, role: Role, log: Logger, teardown: Teardown
     bus,
     pusher,
     cluster,
+    accounts: new Accounts(await bus.bucket('accounts')),
     presence: await bus.bucket('presence'),
     metrics,
     engine: engine.name,

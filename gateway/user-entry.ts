@@ -4,6 +4,7 @@ import type { Attachment, Bus, UserSink } from '../bus/bus.js'
 import { userTag } from '../proto/cursor.js'
 import { v1 } from '../proto/messages.js'
 import type { EnvelopeReader } from './envelope.js'
+import { flat } from './flat-string.js'
 import { Outbound } from './outbound.js'
 import type { Session, SessionUser } from './session.js'
 
@@ -35,7 +36,7 @@ export class UserEntry implements UserSink, SessionUser {
 
   constructor(host: UserEntryHost, user: string) {
     this.#host = host
-    this.user = user
+    this.user = flat(user)
     this.#tag = userTag(user)
   }
 
@@ -72,7 +73,7 @@ export class UserEntry implements UserSink, SessionUser {
     const attachment = await bus.attach(this.user, this)
     this.#attachment = attachment
     this.#tail = Math.max(this.#tail, attachment.from)
-    this.cursorPrefix = `${this.#tag}.${attachment.epoch}.`
+    this.cursorPrefix = flat(`${this.#tag}.${attachment.epoch}.`)
   }
 
   /** Only when `ready`. */
@@ -125,7 +126,7 @@ export class UserEntry implements UserSink, SessionUser {
   lost(after: number, reason: 'evicted' | 'reset'): void {
     if (reason === 'reset') {
       this.#tail = 0
-      if (this.#attachment !== undefined) this.cursorPrefix = `${this.#tag}.${this.#attachment.epoch}.`
+      if (this.#attachment !== undefined) this.cursorPrefix = flat(`${this.#tag}.${this.#attachment.epoch}.`)
     } else this.#tail = Math.max(this.#tail, after)
     for (const session of this.#sessions) {
       if (!session.live) continue

@@ -16,6 +16,7 @@ import type { v1 } from '../proto/messages.js'
 import { answerJson, answerProblem, EMPTY_HEAD } from './answers.js'
 import { readFrames } from './body.js'
 import type { Gateway } from './client-port.js'
+import type { Headers } from './cors.js'
 import { jsonHead, jsonTail } from './dialects/json.js'
 import type { Exchange, ExchangeOwner } from './engine/engine.js'
 import type { Visit } from './visit.js'
@@ -44,12 +45,16 @@ export class Polls {
   }
 
   poll(visit: Visit, exchange: Exchange): void {
-    const request = new PollRequest((body) => {
-      this.#answer(visit, exchange, request, body).catch((error) => {
-        this.#gateway.onError(error, 'answering a poll')
-        if (!exchange.gone) answerProblem(exchange, { code: 'internal', reason: 'something went wrong here' }, visit.cors)
-      })
-    })
+    const request = new PollRequest(this.#gateway, exchange, visit)
+    request.whenBody = (body) => {
+      this.#find(visit, request, body)
+        // A held poll is answered by its session; nothing of all this is kept meanwhile.
+        .then((answer) => answer !== 'held' && request.settle(answer))
+        .catch((error) => {
+          this.#gateway.onError(error, 'answering a poll')
+          request.settle({ refused: { code: 'internal', reason: 'something went wrong here' } })
+        })
+    }
     exchange.owner = request
     if (visit.method === 'POST') exchange.readBody(this.#gateway.maxBodyBytes)
     else request.onBody(exchange, EMPTY)
@@ -57,7 +62,7 @@ export class Polls {
 
   /** DELETE: the client is done with its session. */
   end(visit: Visit, exchange: Exchange): void {
-    exchange.owner = new PollRequest(() => undefined)
+    exchange.owner = { onGone: () => undefined }
     this.#end(visit)
       .then((reason) => {
         if (exchange.gone) return
@@ -90,7 +95,7 @@ export class Polls {
       const { session, seen, greeting } = entrance
       if (relayed.gone) return {}
       const answer = await new Promise<Answer>((resolve) => {
-        const carrier = new PollCarrier(this.#gateway, transport, hub.now() + poll.waitMs, poll.cursor, resolve)
+        const carrier = new PollCarrier(this.#gateway, transport, hub.now() + poll.waitMs, poll.cursor, { settle: resolve })
         relayed.whenGone = () => {
           session.detach(carrier)
           carrier.abandon()
@@ -108,16 +113,7 @@ export class Polls {
     this.#relayed.get(id)?.cancel()
   }
 
-  async #answer(visit: Visit, exchange: Exchange, request: PollRequest, body: Buffer | null): Promise<void> {
-    const answer = await this.#find(visit, request, body)
-    if (exchange.gone) return
-    if ('refused' in answer) {
-      this.#gateway.refused(visit.closing ? 'longpoll' : 'keepalive', answer.refused)
-      answerProblem(exchange, answer.refused, visit.cors)
-    } else answerJson(exchange, answer.body, visit.cors, visit.closing)
-  }
-
-  async #find(visit: Visit, request: PollRequest, body: Buffer | null): Promise<Answer> {
+  async #find(visit: Visit, request: PollRequest, body: Buffer | null): Promise<Answer | 'held'> {
     const { maxBodyBytes, maxFrameBytes } = this.#gateway
     if (body === null) return { refused: { code: 'too_large', reason: `a body has at most ${maxBodyBytes} bytes` } }
     const waitMs = waitOf(visit)
@@ -130,7 +126,7 @@ export class Polls {
     return this.#enter(visit, request, identity, poll, body)
   }
 
-  async #enter(visit: Visit, request: PollRequest, identity: Identity, poll: Poll, body: Buffer): Promise<Answer> {
+  async #enter(visit: Visit, request: PollRequest, identity: Identity, poll: Poll, body: Buffer): Promise<Answer | 'held'> {
     const { door, hub, relay } = this.#gateway
     let { cursor } = visit
     let how: Return = 'relay'
@@ -140,11 +136,10 @@ export class Polls {
       if (entrance.kind === 'session') {
         if (request.gone) return { body: '' }
         const { session, seen, greeting } = entrance
-        return new Promise<Answer>((resolve) => {
-          const carrier = new PollCarrier(this.#gateway, poll.transport, hub.now() + poll.waitMs, cursor ?? session.cursor, resolve)
-          request.whenGone = () => session.detach(carrier)
-          this.#carry(session, carrier, seen, greeting, poll)
-        })
+        const carrier = new PollCarrier(this.#gateway, poll.transport, hub.now() + poll.waitMs, cursor ?? session.cursor, request)
+        request.held = { session, carrier }
+        this.#carry(session, carrier, seen, greeting, poll)
+        return 'held'
       }
       const { node } = entrance
       const id = randomBytes(9).toString('base64url')
@@ -243,23 +238,50 @@ class RelayedPoll {
 
 const EMPTY = Buffer.alloc(0)
 
-/** The HTTP side of a poll: its body, and its client leaving. */
-class PollRequest implements ExchangeOwner {
-  readonly #onBody: (body: Buffer | null) => void
-  gone = false
-  whenGone: (() => void) | undefined = undefined
+/** Where the answer of a poll goes. */
+interface Asker {
+  settle(answer: Answer): void
+}
 
-  constructor(onBody: (body: Buffer | null) => void) {
-    this.#onBody = onBody
+/** The HTTP side of a poll: its body, its client leaving, its answer. */
+class PollRequest implements ExchangeOwner, Asker {
+  readonly #gateway: Gateway
+  readonly #exchange: Exchange
+  readonly #cors: Headers
+  readonly #closing: boolean
+  whenBody: ((body: Buffer | null) => void) | undefined = undefined
+  /** While another node is asked. */
+  whenGone: (() => void) | undefined = undefined
+  held: { readonly session: Session; readonly carrier: PollCarrier } | undefined = undefined
+
+  constructor(gateway: Gateway, exchange: Exchange, { cors, closing }: Visit) {
+    this.#gateway = gateway
+    this.#exchange = exchange
+    this.#cors = cors
+    this.#closing = closing
+  }
+
+  get gone(): boolean {
+    return this.#exchange.gone
   }
 
   onBody(_exchange: Exchange, body: Buffer | null): void {
-    this.#onBody(body)
+    const { whenBody } = this
+    this.whenBody = undefined
+    whenBody?.(body)
   }
 
   onGone(): void {
-    this.gone = true
     this.whenGone?.()
+    this.held?.session.detach(this.held.carrier)
+  }
+
+  settle(answer: Answer): void {
+    if (this.gone) return
+    if ('refused' in answer) {
+      this.#gateway.refused(this.#closing ? 'longpoll' : 'keepalive', answer.refused)
+      answerProblem(this.#exchange, answer.refused, this.#cors)
+    } else answerJson(this.#exchange, answer.body, this.#cors, this.#closing)
   }
 }
 
@@ -270,24 +292,18 @@ class PollCarrier implements Carrier {
   readonly #gateway: Gateway
   /** What the client gave: what it keeps when there is nothing. */
   readonly #cursor: string
-  #answer: ((answer: Answer) => void) | undefined
+  #asker: Asker | undefined
 
-  constructor(
-    gateway: Gateway,
-    transport: 'keepalive' | 'longpoll',
-    expiresAtMs: number,
-    cursor: string,
-    answer: (answer: Answer) => void,
-  ) {
+  constructor(gateway: Gateway, transport: 'keepalive' | 'longpoll', expiresAtMs: number, cursor: string, asker: Asker) {
     this.#gateway = gateway
     this.transport = transport
     this.expiresAtMs = expiresAtMs
     this.#cursor = cursor
-    this.#answer = answer
+    this.#asker = asker
   }
 
   write(batch: readonly Delivery[]): Written {
-    if (this.#answer === undefined) return 'gone'
+    if (this.#asker === undefined) return 'gone'
     const body = encodePoll(batch, this.#cursor)
     this.#gateway.sentBytes(this.transport, body.length)
     this.#settle({ body })
@@ -320,9 +336,9 @@ class PollCarrier implements Carrier {
   }
 
   #settle(answer: Answer): void {
-    const settle = this.#answer
-    this.#answer = undefined
-    settle?.(answer)
+    const asker = this.#asker
+    this.#asker = undefined
+    asker?.settle(answer)
   }
 }
 

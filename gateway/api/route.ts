@@ -34,7 +34,7 @@ export interface Call<Query, Body> {
 export type Outcome = { readonly json: unknown } | { readonly text: string; readonly contentType: string } | CloseReason
 
 export interface Route<Query = unknown, Body = unknown> {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** `{user}` stands for one segment. */
   readonly path: string
   readonly id: string

@@ -2,6 +2,7 @@
 
 import type { Bucket, Bus } from '../../bus/bus.js'
 import { v1 } from '../../proto/messages.js'
+import type { Accounts } from '../accounts.js'
 import type { CloseReason } from '../close-reason.js'
 import type { Cluster } from '../cluster.js'
 import type { Metrics } from '../metrics.js'
@@ -15,6 +16,7 @@ export interface RouteOptions {
   readonly bus: Bus
   readonly pusher: Pusher
   readonly cluster: Cluster
+  readonly accounts: Accounts
   /** Bucket `presence`. */
   readonly presence: Bucket
   readonly metrics: Metrics
@@ -90,6 +92,28 @@ export function routes(options: RouteOptions): Route[] {
         const page = await inboxPage(options.bus, user, query.cursor, limit, options.now())
         return isRefusal(page) ? page : { json: page }
       },
+    }),
+    route({
+      method: 'PUT',
+      path: '/api/v1/accounts/{user}',
+      id: 'putAccount',
+      summary: 'Give a user a password for SASL',
+      key: 'always',
+      body: schemas.AccountBody,
+      answer: schemas.AccountAnswer,
+      handle: async ({ user, body }) => {
+        const problem = await options.accounts.put(user, body.password)
+        return problem === undefined ? { json: { user } } : malformed(problem)
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/api/v1/accounts/{user}',
+      id: 'deleteAccount',
+      summary: 'Take the password of a user away',
+      key: 'always',
+      answer: schemas.AccountDeletedAnswer,
+      handle: async ({ user }) => ({ json: { user, deleted: await options.accounts.delete(user) } }),
     }),
     route({
       method: 'GET',

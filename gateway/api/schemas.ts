@@ -140,3 +140,13 @@ export const ProblemAnswer = z
     retryable: z.boolean(),
   })
   .meta({ id: 'Problem', description: 'RFC 9457.' })
+
+export const AccountBody = z
+  .strictObject({ password: z.string().min(1).max(1024).meta({ description: 'Only salted keys made of it are stored.' }) })
+  .meta({ id: 'Account' })
+
+export const AccountAnswer = z.object({ user: USER }).meta({ id: 'AccountStored' })
+
+export const AccountDeletedAnswer = z
+  .object({ user: USER, deleted: z.boolean().meta({ description: 'False: there was none.' }) })
+  .meta({ id: 'AccountDeleted' })

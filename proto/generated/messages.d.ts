@@ -694,6 +694,160 @@ export namespace holdwire {
         }
 
         /**
+         * Properties of an AccountRecord.
+         * @deprecated Use holdwire.v1.AccountRecord.$Properties instead.
+         */
+        interface IAccountRecord extends holdwire.v1.AccountRecord.$Properties {
+        }
+
+        /** Represents an AccountRecord. */
+        class AccountRecord {
+
+            /**
+             * Constructs a new AccountRecord.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.AccountRecord.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AccountRecord keys. */
+            keys: holdwire.v1.ScramKeys.$Properties[];
+
+            /**
+             * Creates a new AccountRecord instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns AccountRecord instance
+             */
+            static create(properties: holdwire.v1.AccountRecord.$Shape): holdwire.v1.AccountRecord & holdwire.v1.AccountRecord.$Shape;
+            static create(properties?: holdwire.v1.AccountRecord.$Properties): holdwire.v1.AccountRecord;
+
+            /**
+             * Encodes the specified AccountRecord message. Does not implicitly {@link holdwire.v1.AccountRecord.verify|verify} messages.
+             * @param message AccountRecord message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.AccountRecord.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AccountRecord message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.AccountRecord & holdwire.v1.AccountRecord.$Shape} AccountRecord
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.AccountRecord & holdwire.v1.AccountRecord.$Shape;
+        }
+
+        namespace AccountRecord {
+
+            /** Properties of an AccountRecord. */
+            interface $Properties {
+
+                /** AccountRecord keys */
+                keys?: (holdwire.v1.ScramKeys.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AccountRecord. */
+            type $Shape = holdwire.v1.AccountRecord.$Properties;
+        }
+
+        /**
+         * Properties of a ScramKeys.
+         * @deprecated Use holdwire.v1.ScramKeys.$Properties instead.
+         */
+        interface IScramKeys extends holdwire.v1.ScramKeys.$Properties {
+        }
+
+        /** Represents a ScramKeys. */
+        class ScramKeys {
+
+            /**
+             * Constructs a new ScramKeys.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.ScramKeys.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ScramKeys mechanism. */
+            mechanism: string;
+
+            /** ScramKeys salt. */
+            salt: Uint8Array;
+
+            /** ScramKeys iterations. */
+            iterations: number;
+
+            /** ScramKeys storedKey. */
+            storedKey: Uint8Array;
+
+            /** ScramKeys serverKey. */
+            serverKey: Uint8Array;
+
+            /**
+             * Creates a new ScramKeys instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ScramKeys instance
+             */
+            static create(properties: holdwire.v1.ScramKeys.$Shape): holdwire.v1.ScramKeys & holdwire.v1.ScramKeys.$Shape;
+            static create(properties?: holdwire.v1.ScramKeys.$Properties): holdwire.v1.ScramKeys;
+
+            /**
+             * Encodes the specified ScramKeys message. Does not implicitly {@link holdwire.v1.ScramKeys.verify|verify} messages.
+             * @param message ScramKeys message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.ScramKeys.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ScramKeys message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.ScramKeys & holdwire.v1.ScramKeys.$Shape} ScramKeys
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.ScramKeys & holdwire.v1.ScramKeys.$Shape;
+        }
+
+        namespace ScramKeys {
+
+            /** Properties of a ScramKeys. */
+            interface $Properties {
+
+                /** ScramKeys mechanism */
+                mechanism?: (string|null);
+
+                /** ScramKeys salt */
+                salt?: (Uint8Array|null);
+
+                /** ScramKeys iterations */
+                iterations?: (number|null);
+
+                /** ScramKeys storedKey */
+                storedKey?: (Uint8Array|null);
+
+                /** ScramKeys serverKey */
+                serverKey?: (Uint8Array|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ScramKeys. */
+            type $Shape = holdwire.v1.ScramKeys.$Properties;
+        }
+
+        /**
          * Properties of an OpenSession.
          * @deprecated Use holdwire.v1.OpenSession.$Properties instead.
          */

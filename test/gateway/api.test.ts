@@ -1,7 +1,9 @@
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { BusError } from '../../bus/bus.js'
 import { EmbeddedBroker } from '../../bus/embedded-bus.js'
+import { Accounts } from '../../gateway/accounts.js'
 import { InternalApi, type InternalApiOptions } from '../../gateway/api/internal-api.js'
 import { ApiKeys } from '../../gateway/auth/api-keys.js'
 import { type CloseReason, problemJson, REASONS, type ReasonCode, retryAfterSeconds } from '../../gateway/close-reason.js'
@@ -68,6 +70,7 @@ async function setup(t: Test, options: Partial<InternalApiOptions> = {}): Promis
       metrics,
       wait: async () => {},
     }),
+    accounts: new Accounts(await bus.bucket('accounts')),
     presence: await bus.bucket('presence'),
     engine: 'node',
     historyMaxMessages: 3,
@@ -198,6 +201,8 @@ t.test('the description is sound and says everything there is', async (t) => {
       'delete /api/v1/users/{user}',
       'delete /api/v1/users/{user}/sessions',
       'get /api/v1/users/{user}/messages',
+      'put /api/v1/accounts/{user}',
+      'delete /api/v1/accounts/{user}',
       'get /api/v1/stats',
       'get /livez',
       'get /readyz',
@@ -599,4 +604,35 @@ t.test('secrets do not reach the log', async (t) => {
     msg: 'more',
     time: /^\d{4}-.*Z$/,
   })
+})
+
+t.test('accounts: only salted keys are stored, from which SCRAM can tell the right password', async (t) => {
+  const { broker, call } = await setup(t)
+  const put = (password: unknown, user = 'alice') => call('PUT', `/api/v1/accounts/${user}`, { password })
+  t.match(await put('I\u00adX'), { status: 200, json: { user: 'alice' } })
+  const bucket = await broker.bus().bucket('accounts')
+  const stored = (await bucket.get('alice'))?.value ?? new Uint8Array()
+  t.notOk(Buffer.from(stored).includes('IX'), 'not the password')
+  const { keys } = v1.AccountRecord.decode(stored)
+  for (const [mechanism, hash, bytes] of [
+    ['SCRAM-SHA-256', 'sha256', 32],
+    ['SCRAM-SHA-1', 'sha1', 20],
+  ] as const) {
+    const key = keys.find((one) => one.mechanism === mechanism)
+    t.ok((key?.iterations ?? 0) >= 4096, `${mechanism}: RFC 7677 §4`)
+    // U+2168, the Roman numeral nine, prepares to the same as what was put (RFC 4013 §3).
+    const salted = pbkdf2Sync('IX', key?.salt ?? '', key?.iterations ?? 1, bytes, hash)
+    const clientKey = createHmac(hash, salted).update('Client Key').digest()
+    t.same(Buffer.from(key?.storedKey ?? []), createHash(hash).update(clientKey).digest())
+    t.same(Buffer.from(key?.serverKey ?? []), createHmac(hash, salted).update('Server Key').digest())
+  }
+  await put('other')
+  t.notSame((await bucket.get('alice'))?.value, stored, 'replaced')
+  t.match(await call('DELETE', '/api/v1/accounts/alice'), { status: 200, json: { user: 'alice', deleted: true } })
+  t.match(await call('DELETE', '/api/v1/accounts/alice'), { status: 200, json: { user: 'alice', deleted: false } })
+  t.equal(await bucket.get('alice'), undefined)
+  t.match(await put('x'.repeat(1024)), { status: 200 })
+  for (const password of ['x'.repeat(1025), '', 7, undefined, 'bell\u0007'])
+    t.match(await put(password), { status: 400 }, JSON.stringify(password))
+  t.match(await call('PUT', '/api/v1/accounts/alice', { password: 'x' }, {}), { status: 401 })
 })
