@@ -6,7 +6,7 @@ import { v1 } from '../proto/messages.js'
 import { LoadMeter } from './load-meter.js'
 import { type PublisherOrder, type PublisherReport, type PublisherSetup, userName } from './orders.js'
 import { nowUs, payloadText } from './payload.js'
-import { seeded } from './random.js'
+import { seededRandom } from './random.js'
 
 /** Published and not yet acknowledged by the store, at the most. */
 const UNACKNOWLEDGED_LIMIT = 4000
@@ -15,7 +15,7 @@ const BURST = 64
 
 const setup: PublisherSetup = JSON.parse(process.argv[2] ?? '{}')
 const nc = await connect({ servers: setup.natsUrl, noAsyncTraces: true, pingInterval: 10_000 })
-const random = seeded(setup.seed)
+const random = seededRandom(setup.seed)
 const load = new LoadMeter()
 const numbers = new Uint32Array(setup.users)
 const subjects = Array.from({ length: setup.users }, (_, index) => {

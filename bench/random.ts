@@ -1,6 +1,7 @@
-// Seeded random numbers (mulberry32): the same run every time.
+// Random numbers that can be had again: print the seed when a test fails (mulberry32).
 
-export function seeded(seed: number): () => number {
+/** As Math.random, from a seed. */
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { connect as dial } from 'node:net'
 import t, { type Test } from 'tap'
+import { seededRandom } from '../../bench/random.js'
 import { type Bus, BusError, type UserSink } from '../../bus/bus.js'
 import { decodeKey, encodeKey } from '../../bus/nats-bucket-key.js'
 import { connectNats, type NatsBusOptions } from '../../bus/nats-bus.js'
@@ -12,19 +13,8 @@ import { partitionOf, userToken } from '../../bus/user-token.js'
 import { getNatsServer, type NatsServer, startNats } from '../support/nats-server.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 
-const seed = Number(process.env.HOLDWIRE_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 const PARTITIONS = 4
-
-/** mulberry32: the same numbers for the same seed. */
-function random(from: number): () => number {
-  let state = from
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let z = Math.imul(state ^ (state >>> 15), 1 | state)
-    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 class Sink implements UserSink {
   readonly seqs: number[] = []
@@ -155,7 +145,7 @@ t.test('the place of a delivered message, in both forms', async (t) => {
 })
 
 t.test('any key survives the characters of a KV key', async (t) => {
-  const next = random(seed)
+  const next = seededRandom(seed)
   for (let round = 0; round < 2_000; round++) {
     const key = String.fromCodePoint(...range(1 + Math.floor(next() * 8)).map(() => Math.floor(next() * (next() < 0.8 ? 0x80 : 0xd800))))
     const encoded = encodeKey(key)
@@ -228,7 +218,7 @@ t.test('publishes wait for a server that comes back, and give up in time', optio
 
 t.test('what was lost on the way is read from the store, in order', options, async (t) => {
   const { bus, errors } = await world(t)
-  const next = random(seed)
+  const next = seededRandom(seed)
   let dropAll = false
   let last = 0
   const gateway = await bus({ testHooks: { dropLive: (_user, seq) => seq < last && (dropAll || next() < 0.3) } })

@@ -1,9 +1,9 @@
 // User ids as subject tokens: injective, reversible, and nothing in them that a subject or the protocol could mistake.
 
 import t from 'tap'
+import { seededRandom } from '../../bench/random.js'
 import { BusError } from '../../bus/bus.js'
 import { encodeToken, isUserId, partitionOf, tokenUser, userToken } from '../../bus/user-token.js'
-import { seededRandom } from '../support/seeded-random.js'
 
 const SAFE = /^[A-Za-z0-9_@+=:,~%-]+$/
 

@@ -1,22 +1,15 @@
 // Seeded randomness for tests: the same seed gives the same run.
 
-/** Mulberry32. */
+import { seededRandom } from '../../bench/random.js'
+
 export class Random {
   readonly seed: number
-  #state: number
+  /** 0 ≤ x < 1 */
+  readonly next: () => number
 
   constructor(seed: number) {
     this.seed = seed
-    this.#state = seed >>> 0
-  }
-
-  /** 0 ≤ x < 1 */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+    this.next = seededRandom(seed)
   }
 
   /** 0 ≤ n < limit */
