@@ -8,7 +8,7 @@ import { WebSocketServer } from 'ws'
 import { Crowd } from '../../bench/crowd.js'
 import { parseOptions } from '../../bench/options.js'
 import { payloadText, scanPayloads } from '../../bench/payload.js'
-import { seeded } from '../../bench/random.js'
+import { seededRandom } from '../../bench/random.js'
 import { Tally } from '../../bench/tally.js'
 import type { Wire, WireHost, WireOptions } from '../../bench/wire.js'
 import { PollWire } from '../../bench/wire-poll.js'
@@ -158,7 +158,7 @@ t.test('the tally counts what is missing and what came twice', async (t) => {
 })
 
 t.test('random numbers are the same for the same seed, and even', async (t) => {
-  const [a, b, other] = [seeded(7), seeded(7), seeded(8)]
+  const [a, b, other] = [seededRandom(7), seededRandom(7), seededRandom(8)]
   const numbers = Array.from({ length: 10_000 }, a)
   t.strictSame(numbers, Array.from({ length: 10_000 }, b))
   t.not(numbers[0], other())
