@@ -147,7 +147,7 @@ export function decodeFrame(bytes: Uint8Array): Parsed {
   }
   if (auth != null) return checkFrame({ ...base, type: 'auth', token: auth.token ?? '' })
   if (ping != null) return checkFrame({ ...base, type: 'ping' })
-  return { problem: 'no frame that this version knows', ref }
+  return { problem: 'no frame that this version knows', ref: refOf({ ref }) }
 }
 
 function toWire(plain: Plain): ClientFrame {

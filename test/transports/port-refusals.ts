@@ -1,6 +1,5 @@
 // Client port: what is wrong is answered as documented, and harms nobody else.
 
-import type { Test } from 'tap'
 import type { Frame } from '../support/feed.js'
 import { RawConnection } from '../support/raw-http.js'
 import { opcodes, RawWebSocket } from '../support/raw-websocket.js'
@@ -291,9 +290,4 @@ export const refusalCases: Cases = {
     idle.destroy()
     t.match(await other.ask({ type: 'ping' }), { ok: true })
   },
-}
-
-export async function unharmed(t: Test, world: World): Promise<void> {
-  const client = await world.socket({ user: world.user('unharmed') })
-  t.match(await client.ask({ type: 'ping' }), { ok: true }, 'others are unharmed')
 }

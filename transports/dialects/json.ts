@@ -93,5 +93,9 @@ function rosterFields({ op, user, name, groups, subscription, ask }: v1.Roster.$
 function openReply({ ref, ok, result, error }: v1.Reply.$Properties): string {
   const { code, message } = error ?? {}
   const head = JSON.stringify({ type: 'reply', ref, ok: ok ?? false, error: error == null ? undefined : { code, message } }).slice(0, -1)
-  return result?.length ? `${head},"result":${Buffer.from(result).toString('utf8').replace(/[\r\n]/g, ' ')}` : head
+  return result?.length
+    ? `${head},"result":${Buffer.from(result)
+        .toString('utf8')
+        .replace(/[\r\n]/g, ' ')}`
+    : head
 }
