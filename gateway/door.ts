@@ -2,12 +2,13 @@
 
 import { BusError } from '../bus/bus.js'
 import { type Cursor, formatCursor, parseCursor, userTag } from '../proto/cursor.js'
+import { v1 } from '../proto/messages.js'
 import type { Identity } from './auth/authenticator.js'
 import type { Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
 import { deliverGap, keepReading, type Reader, readHistory } from './history.js'
 import { type Hub, splitSessionId } from './hub.js'
-import { decodeMoved, type Moved } from './moved.js'
+import { movedFrames } from './moved.js'
 import { Outbound } from './outbound.js'
 import type { Positions } from './positions.js'
 import type { RelayClient } from './relay.js'
@@ -64,6 +65,8 @@ interface Start {
 
 export class Door {
   readonly #options: DoorOptions
+  /** Sessions whose history is being read in the background. */
+  readonly #reading = new Set<Session>()
 
   constructor(options: DoorOptions) {
     this.#options = options
@@ -94,6 +97,8 @@ export class Door {
   async #comeBack(visitor: Visitor, cursor: Cursor, how: 'relay' | 'take'): Promise<Entrance> {
     const { hub } = this.#options
     const { at } = cursor
+    const leaving = this.#options.refusal()
+    if (leaving !== undefined) return refused(leaving)
     if (at === undefined) return this.#openNew(visitor, cursor)
     let { node } = at
     let ref = `${at.node}.${at.session}`
@@ -128,59 +133,78 @@ export class Door {
     session.extend(visitor.identity.expiresAtMs)
     this.#claim(session, visitor.identity)
     const stayed = isPoll(visitor.transport) && session.transport !== undefined && isPoll(session.transport)
+    const turn = ++session.returns
+    // What the old connection would still be sent is for the new one.
+    session.release()
     if (session.holdsAfter(frame)) {
       this.#options.resumed(visitor.transport, true)
       return { kind: 'session', session, seen: frame, greeting: stayed ? undefined : this.#hello(session, true) }
     }
-    const complete = session.restart(frame, cursor.inbox)
-    if (!complete) deliverGap(hub, session, 'evicted')
-    const { truncated } = await readHistory(hub, entry, session, 'known')
-    this.#readOn(entry, session)
+    const isSameStore = cursor.epoch === entry.epoch
+    const complete = session.restart(frame, isSameStore ? cursor.inbox : 0) && isSameStore
+    if (!complete) deliverGap(hub, session, isSameStore ? 'evicted' : 'reset')
+    const { truncated } = await this.#catchUp(entry, session, 'known')
+    if (session.returns !== turn)
+      return refused({ code: 'overloaded', reason: 'another connection of the session was faster', retryAfterMs: 1000 })
     const recovered = complete && !truncated
     this.#options.resumed(visitor.transport, recovered)
     return { kind: 'session', session, seen: session.base, greeting: this.#hello(session, recovered) }
   }
 
+  /** The entry first: from then on what is sent to the user reaches this node too, so that nothing falls between the two. */
   async #takeOver(visitor: Visitor, cursor: Cursor, frame: number, node: string, ref: string): Promise<Entrance> {
     const { hub, relay } = this.#options
     const { identity } = visitor
     if (visitor.gone()) return LEFT
-    const id = hub.newSessionId()
-    const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id })
-    if (answer === undefined) return this.#openNew(visitor, cursor)
-    if ('code' in answer) return refused(answer)
     const entry = await hub.enter(identity.user)
     try {
-      const moved = decodeMoved(answer)
-      const session = this.#rebuild(visitor, entry, id, moved)
-      let recovered = true
-      let seen = frame
-      if (!session.holdsAfter(frame)) {
-        recovered = session.restart(frame, cursor.inbox)
-        if (!recovered) deliverGap(hub, session, 'evicted')
-        seen = session.base
-      }
-      const { truncated } = await readHistory(hub, entry, session, 'known')
-      recovered &&= !truncated
-      this.#readOn(entry, session)
+      const full = hub.refusal(identity.user, visitor.ip, 0)
+      if (full !== undefined) return refused(full)
+      const id = hub.newSessionId()
+      entry.capture()
+      const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id, frame })
+      const captured = entry.captured()
+      if (answer === undefined) return await this.#openNew(visitor, cursor)
+      if ('code' in answer) return refused(answer)
+      const { session, complete } = this.#rebuild(visitor, entry, id, cursor, v1.MovedSession.create(answer), captured)
+      const { truncated } = await this.#catchUp(entry, session, 'known')
+      const recovered = complete && !truncated
       this.#options.resumed(visitor.transport, recovered)
-      return { kind: 'session', session, seen, greeting: this.#hello(session, recovered) }
+      return { kind: 'session', session, seen: frame, greeting: this.#hello(session, recovered) }
     } finally {
       hub.settle(entry)
     }
   }
 
-  #rebuild(visitor: Visitor, entry: UserEntry, id: string, moved: Moved): Session {
+  /** The session as its client knows it: at the frame and position of the cursor. The inbox is read again from there. */
+  #rebuild(
+    visitor: Visitor,
+    entry: UserEntry,
+    id: string,
+    cursor: Cursor,
+    moved: v1.MovedSession,
+    captured: readonly Outbound[],
+  ): { readonly session: Session; readonly complete: boolean } {
     const { hub } = this.#options
-    const { inbox, base, baseInbox, device, sinceMs } = moved
-    const { expiresAtMs } = visitor.identity
-    const session = hub.open(entry, id, visitor.ip, visitor.transport, { device, sinceMs, expiresAtMs, inbox, base, baseInbox })
-    for (const { number, inbox: asOf, outbound } of moved.frames) session.takeOver(number, asOf, outbound)
-    if (moved.last > session.lastFrame) session.takeOver(moved.last, inbox, undefined)
+    const { device, since, incomplete } = moved
+    const isSameStore = cursor.epoch === entry.epoch
+    const session = hub.open(entry, id, visitor.ip, visitor.transport, {
+      device,
+      sinceMs: since,
+      expiresAtMs: visitor.identity.expiresAtMs,
+      inbox: isSameStore ? cursor.inbox : 0,
+      base: cursor.at?.frame ?? 0,
+    })
     session.status = moved.status
     session.note = moved.note
     this.#connect(session, visitor.identity, moved.context)
-    return session
+    const complete = isSameStore && !incomplete
+    if (!complete) deliverGap(hub, session, isSameStore ? 'evicted' : 'reset')
+    const frames = movedFrames(moved)
+    const ids = new Set(frames.map(messageId))
+    for (const outbound of frames) session.takeOver(outbound)
+    for (const outbound of captured) if (messageId(outbound) === '' || !ids.has(messageId(outbound))) session.takeOver(outbound)
+    return { session, complete }
   }
 
   // ---- new sessions -----------------------------------------------------------------------------------------------
@@ -196,21 +220,27 @@ export class Door {
     try {
       const start = cursor === undefined ? await this.#startOf(entry, device) : await this.#startAt(entry, cursor.epoch, cursor.inbox)
       // From here to `open` nothing waits, so that the limits hold.
-      this.#endOlder(entry, device)
-      const reason = hub.refusal(user, ip)
+      const older = device === '' ? [] : entry.sessions.filter((session) => session.device === device)
+      const reason = hub.refusal(user, ip, older.length)
       if (reason !== undefined) return refused(reason)
+      for (const session of older) session.close({ code: 'replaced', reason: 'a newer session of this device took over' })
       const { inbox } = start
-      const options = { device, sinceMs: hub.now(), expiresAtMs: identity.expiresAtMs, inbox, base: 0, baseInbox: inbox }
+      const options = { device, sinceMs: hub.now(), expiresAtMs: identity.expiresAtMs, inbox, base: 0 }
       const session = hub.open(entry, hub.newSessionId(), ip, transport, options)
       if (device !== '') hub.announceDevice(session)
       this.#connect(session, identity, NO_CONTEXT)
       if (start.gap) deliverGap(hub, session, 'reset')
       else if (cursor !== undefined) positions.record(user, device, { epoch: cursor.epoch, inbox })
-      const { truncated } = await readHistory(hub, entry, session, start.reader)
-      this.#readOn(entry, session)
-      const recovered = cursor !== undefined && !start.gap && !truncated
-      if (cursor !== undefined) this.#options.resumed(transport, recovered)
-      return { kind: 'session', session, seen: 0, greeting: this.#hello(session, recovered) }
+      try {
+        const { truncated } = await this.#catchUp(entry, session, start.reader)
+        const recovered = cursor !== undefined && !start.gap && !truncated
+        if (cursor !== undefined) this.#options.resumed(transport, recovered)
+        return { kind: 'session', session, seen: 0, greeting: this.#hello(session, recovered) }
+      } catch (error) {
+        // Its client will never hear of it.
+        session.close({ code: 'bus_unavailable', reason: 'history could not be read' })
+        throw error
+      }
     } finally {
       hub.settle(entry)
     }
@@ -230,14 +260,6 @@ export class Door {
     return inbox <= newest ? { inbox, gap: false, reader: 'known' } : { inbox: 0, gap: true, reader: 'newcomer' }
   }
 
-  /** One device, one session: those of this node end before the newcomer is counted. */
-  #endOlder(entry: UserEntry, device: string): void {
-    if (device === '') return
-    for (const session of entry.sessions) {
-      if (session.device === device) session.close({ code: 'replaced', reason: 'a newer session of this device took over' })
-    }
-  }
-
   // ---- both -------------------------------------------------------------------------------------------------------
 
   #connect(session: Session, identity: Identity, context: Uint8Array): void {
@@ -254,13 +276,25 @@ export class Door {
     return { topics: identity.topics, any: false }
   }
 
+  /** Reads what fits now; the rest, or all of it should that fail, as the client takes it. */
+  async #catchUp(entry: UserEntry, session: Session, reader: Reader): Promise<{ readonly truncated: boolean }> {
+    try {
+      return await readHistory(this.#options.hub, entry, session, reader)
+    } finally {
+      this.#readOn(entry, session)
+    }
+  }
+
   #readOn(entry: UserEntry, session: Session): void {
-    if (session.live || session.kind === 'closed') return
+    if (session.live || session.kind === 'closed' || this.#reading.has(session)) return
     const { hub, onError } = this.#options
-    keepReading(hub, entry, session).catch((error) => {
-      onError(error, 'reading history for a session')
-      session.close({ code: 'internal', reason: 'history could not be read' })
-    })
+    this.#reading.add(session)
+    keepReading(hub, entry, session)
+      .catch((error) => {
+        onError(error, 'reading history for a session')
+        session.close({ code: 'internal', reason: 'history could not be read' })
+      })
+      .finally(() => this.#reading.delete(session))
   }
 
   #hello(session: Session, recovered: boolean): Outbound {
@@ -283,6 +317,11 @@ const DISPLACE_MS = 200
 
 /** Nobody is there to hear it. */
 const LEFT: Entrance = { kind: 'refused', reason: { code: 'done', reason: 'the client has left' } }
+
+/** '': not a message. */
+function messageId({ frame: { message } }: Outbound): string {
+  return message == null ? '' : `${message.from} ${message.id}`
+}
 
 function isCarriedByStream(session: Session | undefined): boolean {
   return session?.kind === 'attached' && session.transport !== undefined && !isPoll(session.transport)

@@ -31,9 +31,12 @@ export async function readHistory(hub: Hub, entry: UserEntry, session: Session, 
       session.goLive(session.inbox)
       break
     }
-    const page = await hub.bus.read(entry.user, session.inbox, PAGE_MESSAGES)
+    const after = session.inbox
+    const page = await hub.bus.read(entry.user, after, PAGE_MESSAGES)
     // The bus takes position 0 for a newcomer's; it may also be that of somebody who was there before the first message.
-    const missed = page.truncated || (session.inbox === 0 && reader === 'known' && !(await hub.bus.isWhole(entry.user)))
+    const missed = page.truncated || (after === 0 && reader === 'known' && !(await hub.bus.isWhole(entry.user)))
+    // Another reader was faster, or the client went back meanwhile.
+    if (session.inbox !== after || session.live) continue
     if (missed) {
       truncated = true
       deliverGap(hub, session, 'evicted')

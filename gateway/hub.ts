@@ -28,6 +28,8 @@ export interface HubEvents {
   acknowledged(session: Session, inbox: number, publishedAtMs: number): void
   gap(): void
   dropped(why: string): void
+  /** A bug; the session it happened to was closed. */
+  failed(error: unknown): void
 }
 
 export interface HubOptions {
@@ -73,8 +75,6 @@ export class Hub implements SessionHost, UserEntryHost {
   readonly #timer: NodeJS.Timeout
   #dirty: Session[] = []
   #nextNumber = 1
-  /** Sessions being opened: they count, so that a burst can't pass the limits. */
-  #opening = 0
 
   constructor(options: HubOptions) {
     this.bus = options.bus
@@ -83,7 +83,7 @@ export class Hub implements SessionHost, UserEntryHost {
     this.limits = options.limits
     this.#events = options.events
     this.#now = () => options.now()
-    this.#wheel = new Wheel(WHEEL_MS, options.now())
+    this.#wheel = new Wheel(WHEEL_MS, options.now(), (session, nowMs) => this.#guard(session, () => session.tick(nowMs)))
     this.#timer = setInterval(() => this.#wheel.turn(this.#now()), WHEEL_MS)
   }
 
@@ -119,16 +119,15 @@ export class Hub implements SessionHost, UserEntryHost {
 
   // ---- opening and closing ----------------------------------------------------------------------------------------
 
-  /** Why no further session can be opened; undefined: it can. Call it between `enter` and `settle`. */
-  refusal(user: string, ip: string): CloseReason | undefined {
+  /** Why no further session can be opened; undefined: it can. `replacing`: so many of the user's would end for it. */
+  refusal(user: string, ip: string, replacing: number): CloseReason | undefined {
     const { maxSessions, maxSessionsPerUser, maxSessionsPerIp } = this.limits
-    // The one that asks is counted as opening.
-    if (this.#sessions.size + this.#opening > maxSessions)
+    if (this.#sessions.size - replacing >= maxSessions)
       return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
-    if ((this.#users.get(user)?.sessions.length ?? 0) >= maxSessionsPerUser) {
+    if ((this.#users.get(user)?.sessions.length ?? 0) - replacing >= maxSessionsPerUser) {
       return { code: 'rate_limited', reason: `the user has ${maxSessionsPerUser} sessions already`, retryAfterMs: 10_000 }
     }
-    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) >= maxSessionsPerIp) {
+    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) - replacing >= maxSessionsPerIp) {
       return { code: 'rate_limited', reason: `${maxSessionsPerIp} sessions come from this address already`, retryAfterMs: 10_000 }
     }
     return undefined
@@ -143,7 +142,6 @@ export class Hub implements SessionHost, UserEntryHost {
       entry.begin(this.bus)
     }
     entry.pins++
-    this.#opening++
     try {
       await entry.ready
       return entry
@@ -156,7 +154,6 @@ export class Hub implements SessionHost, UserEntryHost {
   /** Ends what `enter` began: an entry that no session came of is let go. */
   settle(entry: UserEntry): void {
     entry.pins--
-    this.#opening--
     this.#releaseUnused(entry)
   }
 
@@ -182,6 +179,7 @@ export class Hub implements SessionHost, UserEntryHost {
   /** The session goes on at another node under another id. */
   moved(session: Session, node: string, id: string): void {
     this.#bury(session.ref, { kind: 'moved', secret: session.secret, node, id })
+    session.release()
     session.close({ code: 'replaced', reason: 'the session goes on at another node' })
   }
 
@@ -305,7 +303,7 @@ export class Hub implements SessionHost, UserEntryHost {
     this.#dirty = []
     for (const session of dirty) {
       session.pumpQueued = false
-      session.pump()
+      this.#guard(session, () => session.pump())
     }
   }
 
@@ -313,6 +311,16 @@ export class Hub implements SessionHost, UserEntryHost {
   #verdict(reason: CloseReason): Verdict | undefined {
     if (reason.code !== 'replaced' && reason.code !== 'closed') return undefined
     return { reason, untilMs: this.#now() + Math.max(VERDICT_LEAST_MS, this.limits.resumeMs) }
+  }
+
+  /** A bug with one session must not keep the others from being served. */
+  #guard(session: Session, run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.#events.failed(error)
+      session.close({ code: 'internal', reason: 'something went wrong here' })
+    }
   }
 
   #bury(ref: string, grave: Grave): void {

@@ -189,6 +189,7 @@ export class GatewayNode {
         this.#record(session, { epoch: this.hub.users.get(session.owner.user)?.epoch ?? '', inbox })
       },
       gap: () => metrics.gap(),
+      failed: (error) => report(log, error, 'serving a session'),
       dropped: (why) => {
         metrics.envelopeDropped()
         log.debug({ why, limit: config.maxFrameBytes }, 'envelope dropped')

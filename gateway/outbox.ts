@@ -169,20 +169,30 @@ export class Outbox {
     return this.#lastLost <= number
   }
 
-  /** Every frame that is still there, oldest first: for another node to go on with. */
-  contents(): Numbered[] {
-    const all: Numbered[] = []
-    for (let number = this.#base + 1; number <= this.last; number++) {
-      const slot = this.#slots?.[this.#head + number - this.#base - 1]
-      if (slot?.outbound !== undefined) all.push({ outbound: slot.outbound, number, inbox: slot.inbox })
+  /**
+   * What a client at frame `number` misses and can't have from the inbox. `complete`: false if more of it is lost already,
+   * or it is more than `limitBytes`.
+   */
+  notDurableAfter(number: number, limitBytes: number): { readonly frames: readonly Outbound[]; readonly complete: boolean } {
+    const frames: Outbound[] = []
+    let bytes = 0
+    for (let i = this.#head + Math.max(0, number - this.#base); i < (this.#slots?.length ?? 0); i++) {
+      const outbound = this.#slots?.[i]?.outbound
+      if (outbound === undefined || outbound.durable) continue
+      bytes += outbound.sizeBytes
+      if (bytes > limitBytes) return { frames, complete: false }
+      frames.push(outbound)
     }
-    return all
+    return { frames, complete: this.#lastLost <= number }
   }
 
-  /** Leaves a number unused, so that numbers taken over from another node stay what they were. */
-  skip(inbox: number): void {
-    this.#slots ??= []
-    this.#slots.push({ outbound: undefined, inbox })
+  /** The store was made anew: no position of before means anything in it. */
+  resetPositions(): void {
+    this.#baseInbox = 0
+    for (let i = this.#head; i < (this.#slots?.length ?? 0); i++) {
+      const slot = this.#slots?.[i]
+      if (slot !== undefined) slot.inbox = 0
+    }
   }
 
   /** Drops what waits under the key. */

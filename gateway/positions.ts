@@ -25,6 +25,7 @@ export class Positions {
   #writing: ReadonlyMap<string, Position> = new Map()
   #flushing: Promise<void> | undefined = undefined
   #timer: NodeJS.Timeout | undefined = undefined
+  #stopped = false
 
   constructor(options: PositionsOptions) {
     this.#options = options
@@ -65,11 +66,13 @@ export class Positions {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     clearTimeout(this.#timer)
     await this.flush()
   }
 
   #flushAfter(delayMs: number): void {
+    if (this.#stopped) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#timer = undefined

@@ -33,7 +33,8 @@ export class RelayClient {
   }
 
   send(node: string, send: v1.RelaySend.$Properties): Promise<Relayed> {
-    return this.#ask(node, { send }, this.#timeoutMs)
+    // The other node answers, if with bus_unavailable, when its own time is over.
+    return this.#ask(node, { send }, this.#timeoutMs + MARGIN_MS)
   }
 
   /** The client of a relayed poll has gone. */
@@ -54,10 +55,13 @@ export class RelayClient {
     try {
       reply = v1.RelayReply.decode(await this.#bus.request(`gw.${node}`, v1.RelayRequest.encode(request).finish(), { timeoutMs }))
     } catch (error) {
-      // A node that does not answer in time is taken for dead: what it held can be had from the inbox.
-      if (error instanceof BusError && (error.code === 'no_responders' || error.code === 'timeout'))
-        return { kind: 'lost', cause: 'node_lost' }
-      throw error
+      if (!(error instanceof BusError)) throw error
+      if (error.code === 'no_responders') return { kind: 'lost', cause: 'node_lost' }
+      // A node that does not answer in time is taken for dead: what it held can be had from the inbox. Not so frames that
+      // it may be about to carry out.
+      if (error.code === 'timeout' && request.send == null) return { kind: 'lost', cause: 'node_lost' }
+      const code = error.code === 'too_large' ? 'too_large' : 'bus_unavailable'
+      return { kind: 'refused', reason: { code, reason: `the message bus: ${error.message}`, retryAfterMs: 2000 } }
     }
     if (reply.movedTo !== '') return { kind: 'moved', node: reply.movedTo, ref: reply.movedAs }
     if (reply.code === 'unknown_session') return { kind: 'lost', cause: sessionCause(reply.cause) }
@@ -122,7 +126,7 @@ async function giveUp(hub: Hub, move: v1.MoveSession): Promise<v1.RelayReply.$Pr
     await Promise.race([session.uplink.idle(), new Promise((resolve) => setTimeout(resolve, IDLE_MS).unref())])
   // Somebody else may have had it meanwhile.
   if (hub.session(move.session) !== session) return absent(hub, move.session)
-  const moved = encodeMoved(session)
+  const moved = encodeMoved(session, move.frame)
   hub.moved(session, move.to, move.as)
   return { moved }
 }

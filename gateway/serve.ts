@@ -42,20 +42,31 @@ const CLOSE_TIMEOUT_MS = 3000
 
 /** Undone in reverse order when the process stops, or when it can't start. */
 class Teardown {
+  readonly #log: Logger
   readonly #steps: (() => Promise<void> | void)[] = []
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
 
   add(step: () => Promise<void> | void): void {
     this.#steps.push(step)
   }
 
   async run(): Promise<void> {
-    for (const step of this.#steps.splice(0).reverse()) await step()
+    for (const step of this.#steps.splice(0).reverse()) {
+      try {
+        await step()
+      } catch (error) {
+        report(this.#log, error, 'stopping')
+      }
+    }
   }
 }
 
 /** Rejects when the process can't start: an address taken, no bus, keys that can't be used. */
 export async function startHoldwire(config: Config, role: Role, log: Logger): Promise<Running> {
-  const teardown = new Teardown()
+  const teardown = new Teardown(log)
   try {
     return await start(config, role, log, teardown)
   } catch (error) {

@@ -3,7 +3,6 @@
 //
 //   attached{carrier} ⇄ detached{until} → closed{reason}
 
-import type { v1 } from '../proto/messages.js'
 import type { Carrier, Delivery, Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
 import type { Outbound } from './outbound.js'
@@ -55,9 +54,8 @@ export interface SessionOptions {
   readonly expiresAtMs: number
   /** Inbox position the session starts after. */
   readonly inbox: number
-  /** Of a session taken over from another node: number of the last frame acknowledged there, and the position as of it. */
+  /** Of a session taken over from another node: number of the frame its client is at. */
   readonly base: number
-  readonly baseInbox: number
 }
 
 type State =
@@ -85,6 +83,8 @@ export class Session {
   scheduledAtMs = Number.POSITIVE_INFINITY
   /** The hub's note that it will pump this session at the end of the tick. */
   pumpQueued = false
+  /** Counts the clients that came back to it: of several at once the last one counts. */
+  returns = 0
   /** What the client sends goes through here. Set once, right after the session was made. */
   uplink: Uplink | undefined = undefined
   /** How much its client may still say; made with the first frame. */
@@ -107,7 +107,7 @@ export class Session {
     this.sinceMs = options.sinceMs
     this.expiresAtMs = options.expiresAtMs
     this.#inbox = options.inbox
-    this.#outbox = new Outbox(host.limits, options.base, options.baseInbox)
+    this.#outbox = new Outbox(host.limits, options.base, options.inbox)
     this.#state = { kind: 'detached', untilMs: host.now() + host.limits.resumeMs }
     this.#reschedule()
   }
@@ -199,6 +199,7 @@ export class Session {
   /** The inbox was made anew: its positions start again. */
   inboxReset(): void {
     this.#inbox = 0
+    this.#outbox.resetPositions()
   }
 
   // ---- from transports --------------------------------------------------------------------------------------------
@@ -229,10 +230,7 @@ export class Session {
       carrier.end(state.reason)
       return
     }
-    if (state.kind === 'attached') {
-      state.carrier.release()
-      this.#host.detached(this, state.carrier.transport)
-    }
+    this.release()
     this.ack(seen)
     this.#outbox.rewind(this.#outbox.base)
     this.transport = carrier.transport
@@ -242,6 +240,14 @@ export class Session {
     this.#host.attached(this, carrier.transport)
     this.#reschedule()
     this.pump()
+  }
+
+  /** Another connection is about to take over: nothing is written to the old one any more. */
+  release(): void {
+    const state = this.#state
+    if (state.kind !== 'attached') return
+    state.carrier.release()
+    this.detach(state.carrier)
   }
 
   /** The carrier has ended. Anyone but the current one changes nothing. */
@@ -365,36 +371,14 @@ export class Session {
 
   // ---- between nodes ----------------------------------------------------------------------------------------------
 
-  /** Everything another node needs to go on with this session (see RelayReply.moved), the uplink's part excepted. */
-  contents(encode: (outbound: Outbound) => Uint8Array): v1.MovedSession.$Properties {
-    const frames = this.#outbox.contents().map(({ outbound, inbox, number }) => ({
-      number,
-      frame: encode(outbound),
-      inbox,
-      expires: Number.isFinite(outbound.expiresAtMs) ? outbound.expiresAtMs : 0,
-      collapseKey: outbound.collapseKey,
-      durable: outbound.durable,
-    }))
-    return {
-      session: this.ref,
-      base: this.#outbox.base,
-      last: this.#outbox.last,
-      baseInbox: this.#outbox.baseInbox,
-      inbox: this.#inbox,
-      frames,
-      live: this.#live,
-      status: this.status,
-      note: this.note,
-      since: this.sinceMs,
-      device: this.device,
-    }
+  /** See Outbox.notDurableAfter. */
+  notDurableAfter(frame: number, limitBytes: number): { readonly frames: readonly Outbound[]; readonly complete: boolean } {
+    return this.#outbox.notDurableAfter(frame, limitBytes)
   }
 
-  /** Puts a frame of another node where it was there (undefined: leaves the place empty). */
-  takeOver(number: number, inbox: number, outbound: Outbound | undefined): void {
-    while (this.#outbox.last < number - 1) this.#outbox.skip(inbox)
-    if (outbound === undefined) this.#outbox.skip(inbox)
-    else this.#outbox.push(outbound, inbox, true)
+  /** A frame that waited at another node, whatever its number was there. */
+  takeOver(outbound: Outbound): void {
+    this.#push(outbound, true)
   }
 
   // -----------------------------------------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ export class Uplink {
   readonly #host: UplinkHost
   readonly #session: Session
   #claims: TopicClaims
-  #claimsChanged = false
+  /** What the worker knows of them. */
+  #sentClaims: TopicClaims | undefined = undefined
   /** Undefined while there is nothing under way. */
   #queue: Queued[] | undefined = undefined
   #working: Promise<void> | undefined = undefined
@@ -89,8 +90,7 @@ export class Uplink {
   }
 
   claim(claims: TopicClaims): void {
-    this.#claims = claims
-    this.#claimsChanged = true
+    if (!sameClaims(this.#claims, claims)) this.#claims = claims
   }
 
   /** Resolves when nothing is under way. */
@@ -136,14 +136,16 @@ export class Uplink {
 
   async #send(batch: readonly Queued[]): Promise<readonly Reply[] | undefined> {
     const deadlineMs = Date.now() + this.#host.limits.deadlineMs
+    let claimed = this.#claims
     const reply = await this.#try('frames', deadlineMs, () => {
       const { topics, any } = this.#claims
-      const claims = this.#claimsChanged ? { claims: true, topics: [...topics], anyTopic: any } : {}
+      claimed = this.#claims
+      const claims = this.#claims === this.#sentClaims ? {} : { claims: true, topics: [...topics], anyTopic: any }
       const frames = batch.map(({ frame }) => frame)
       return v1.Uplink.encode({ session: this.#session.ref, sequence: this.#sequence, frames, ...claims }).finish()
     })
     if (reply === undefined) return undefined
-    this.#claimsChanged = false
+    this.#sentClaims = claimed
     return reply.replies ?? []
   }
 
@@ -174,9 +176,14 @@ export class Uplink {
       const answer = await this.#host.bus.request(worker, request, { timeoutMs: this.#host.limits.tryMs })
       return v1.UplinkReply.decode(answer)
     } catch (error) {
-      if (error instanceof BusError) return undefined
-      throw error
+      this.#noAnswer(error)
+      return undefined
     }
+  }
+
+  /** An answer that can't be read is none. */
+  #noAnswer(error: unknown): void {
+    if (!(error instanceof BusError)) this.#host.onError(error, 'an answer of a c2s worker')
   }
 
   async #isThere(worker: string): Promise<boolean> {
@@ -197,7 +204,6 @@ export class Uplink {
       this.#host.observe('open', (performance.now() - startedMs) / 1000)
       if (opened !== undefined) {
         this.#worker = opened.worker
-        this.#claimsChanged = false
         this.#take(opened)
       } else if (Date.now() + backoffMs >= deadlineMs) return undefined
       else await pause(backoffMs * (0.5 + Math.random()))
@@ -207,23 +213,25 @@ export class Uplink {
 
   async #open(): Promise<v1.OpenedSession | undefined> {
     const { owner, ref, device, sinceMs } = this.#session
-    const { topics, any } = this.#claims
+    const claims = this.#claims
     const open = {
       user: owner.user,
       session: ref,
       device,
       gateway: this.#host.node,
-      topics: [...topics],
-      anyTopic: any,
+      topics: [...claims.topics],
+      anyTopic: claims.any,
       context: this.#context,
       since: sinceMs,
     }
     try {
       const answer = await this.#host.bus.request('c2s.open', v1.OpenSession.encode(open).finish(), { timeoutMs: this.#host.limits.tryMs })
-      return v1.OpenedSession.decode(answer)
+      const opened = v1.OpenedSession.decode(answer)
+      this.#sentClaims = claims
+      return opened
     } catch (error) {
-      if (error instanceof BusError) return undefined
-      throw error
+      this.#noAnswer(error)
+      return undefined
     }
   }
 
@@ -244,6 +252,10 @@ let lastContext: Uint8Array = new Uint8Array()
 function shared(context: Uint8Array): Uint8Array {
   if (Buffer.compare(lastContext, context) !== 0) lastContext = Uint8Array.from(context)
   return lastContext
+}
+
+function sameClaims(a: TopicClaims, b: TopicClaims): boolean {
+  return a === b || (a.any === b.any && a.topics.length === b.topics.length && a.topics.every((topic, i) => topic === b.topics[i]))
 }
 
 /** `c2s.w.<address>` */

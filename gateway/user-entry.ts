@@ -8,6 +8,9 @@ import { flat } from './flat-string.js'
 import { Outbound } from './outbound.js'
 import type { Session, SessionUser } from './session.js'
 
+/** Frames kept while a session moves. */
+const CAPTURE_LIMIT = 1000
+
 /** Shared by all that are. */
 const READY: Promise<void> = Promise.resolve()
 
@@ -30,6 +33,7 @@ export class UserEntry implements UserSink, SessionUser {
   /** Position of the last durable message that reached this node live (or was there when it attached). */
   #tail = 0
   cursorPrefix = ''
+  #captured: Outbound[] | undefined = undefined
   ready: Promise<void> = READY
   /** Openings under way that need the entry. */
   pins = 0
@@ -82,6 +86,17 @@ export class UserEntry implements UserSink, SessionUser {
     this.#attachment = undefined
   }
 
+  /** From now to `captured` ephemeral frames are kept for a session that is on its way here; so many at the most. */
+  capture(): void {
+    this.#captured ??= []
+  }
+
+  captured(): readonly Outbound[] {
+    const captured = this.#captured ?? []
+    this.#captured = undefined
+    return captured
+  }
+
   add(session: Session): void {
     this.#sessions = [...this.#sessions, session]
   }
@@ -107,6 +122,8 @@ export class UserEntry implements UserSink, SessionUser {
         this.#host.control(this, incoming.control)
         return
       case 'frame':
+        if (this.#captured !== undefined && this.#captured.length < CAPTURE_LIMIT && incoming.onlySession === '')
+          this.#captured.push(incoming.outbound)
         for (const session of this.#sessions) {
           if (incoming.onlySession === '' || incoming.onlySession === session.ref) session.deliver(incoming.outbound)
         }
@@ -129,9 +146,10 @@ export class UserEntry implements UserSink, SessionUser {
       if (this.#attachment !== undefined) this.cursorPrefix = flat(`${this.#tag}.${this.#attachment.epoch}.`)
     } else this.#tail = Math.max(this.#tail, after)
     for (const session of this.#sessions) {
-      if (!session.live) continue
-      this.#host.gap()
       if (reason === 'reset') session.inboxReset()
+      // Who is reading finds out about evictions by itself.
+      else if (!session.live) continue
+      this.#host.gap()
       session.deliver(new Outbound({ gap: { reason } }))
     }
   }

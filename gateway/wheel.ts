@@ -5,17 +5,19 @@ export interface Timed {
   readonly deadlineMs: number
   /** When the wheel will look at it: the wheel's own note, Infinity when it isn't in it. */
   scheduledAtMs: number
-  tick(nowMs: number): void
 }
 
 export class Wheel<T extends Timed> {
   readonly #granularityMs: number
+  readonly #due: (item: T, nowMs: number) => void
   readonly #slots = new Map<number, T[]>()
   /** Number of the last slot that was looked at. */
   #turned: number
 
-  constructor(granularityMs: number, nowMs: number) {
+  /** `due` is called with what has fallen due; normally it ticks it. Must not throw. */
+  constructor(granularityMs: number, nowMs: number, due: (item: T, nowMs: number) => void) {
     this.#granularityMs = granularityMs
+    this.#due = due
     this.#turned = Math.floor(nowMs / granularityMs)
   }
 
@@ -48,7 +50,7 @@ export class Wheel<T extends Timed> {
         // Put in again earlier or later since: the other entry counts.
         if (item.scheduledAtMs !== slot * this.#granularityMs) continue
         item.scheduledAtMs = Number.POSITIVE_INFINITY
-        if (item.deadlineMs <= nowMs) item.tick(nowMs)
+        if (item.deadlineMs <= nowMs) this.#due(item, nowMs)
         this.schedule(item)
       }
     }

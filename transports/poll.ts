@@ -6,10 +6,10 @@ import type { Identity } from '../gateway/auth/authenticator.js'
 import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
 import type { CloseReason } from '../gateway/close-reason.js'
 import type { Return } from '../gateway/door.js'
+import { splitSessionId } from '../gateway/hub.js'
 import { Outbound } from '../gateway/outbound.js'
 import { absent, noReturn, refusal } from '../gateway/relay.js'
 import type { Session } from '../gateway/session.js'
-import { TokenBucket } from '../gateway/token-bucket.js'
 import type { Parsed } from '../proto/client-frame.js'
 import { parseCursor, userTag } from '../proto/cursor.js'
 import type { v1 } from '../proto/messages.js'
@@ -19,6 +19,7 @@ import type { Gateway } from './client-port.js'
 import type { Headers } from './cors.js'
 import { jsonHead, jsonTail } from './dialects/json.js'
 import type { Exchange, ExchangeOwner } from './engine/engine.js'
+import { overRate } from './rate.js'
 import type { Visit } from './visit.js'
 
 const WAIT_SECONDS = { default: 25, most: 120 }
@@ -26,7 +27,7 @@ const WAIT_SECONDS = { default: 25, most: 120 }
 const HOPS_LIMIT = 3
 
 /** What a poll comes to. */
-type Answer = { readonly body: Buffer | string } | { readonly refused: CloseReason }
+type Answer = { readonly body: Buffer | string; readonly close?: boolean } | { readonly refused: CloseReason }
 
 /** A poll as it was asked, here or at another node. */
 interface Poll {
@@ -180,13 +181,10 @@ export class Polls {
   #carry(session: Session, carrier: PollCarrier, seen: number, greeting: Outbound | undefined, { frames, waitMs }: Poll): void {
     const { hub, intake, frameRate } = this.#gateway
     const nowMs = hub.now()
-    if (frames.length > 0) {
-      session.rate ??= new TokenBucket(frameRate, nowMs)
-      const retryAfterMs = session.rate.take(frameRate, frames.length, nowMs)
-      if (retryAfterMs > 0) {
-        carrier.end({ code: 'rate_limited', reason: `more than ${frameRate.perSecond} frames a second`, retryAfterMs })
-        return
-      }
+    const refused = frames.length === 0 ? undefined : overRate(session, frames.length, frameRate, nowMs)
+    if (refused !== undefined) {
+      carrier.end(refused)
+      return
     }
     for (const parsed of frames) {
       intake.receive(session, parsed, (reply) => {
@@ -218,8 +216,9 @@ export class Polls {
     if (grave?.kind === 'ended') return { ...unknown, cause: grave.cause }
     // Taken from the node that has it, and not gone on with.
     const node = grave?.node ?? at.node
-    const moved =
-      node === hub.node ? undefined : await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: hub.newSessionId() })
+    const there = grave === undefined ? ref : splitSessionId(grave.id).ref
+    const move = { user: identity.user, session: there, to: hub.node, as: hub.newSessionId(), frame: at.frame }
+    const moved = node === hub.node ? undefined : await relay.move(node, move)
     if (moved !== undefined && 'code' in moved) return { ...unknown, cause: 'closed' }
     return moved === undefined ? { ...unknown, cause: 'node_lost' } : undefined
   }
@@ -281,7 +280,7 @@ class PollRequest implements ExchangeOwner, Asker {
     if ('refused' in answer) {
       this.#gateway.refused(this.#closing ? 'longpoll' : 'keepalive', answer.refused)
       answerProblem(this.#exchange, answer.refused, this.#cors)
-    } else answerJson(this.#exchange, answer.body, this.#cors, this.#closing)
+    } else answerJson(this.#exchange, answer.body, this.#cors, this.#closing || answer.close === true)
   }
 }
 
@@ -320,14 +319,13 @@ class PollCarrier implements Carrier {
   }
 
   end(reason: CloseReason): void {
-    if (reason.code !== 'draining') this.#settle({ refused: reason })
-    else
-      this.#settle({
-        body: encodePoll(
-          [{ outbound: new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } }), cursor: this.#cursor }],
-          this.#cursor,
-        ),
-      })
+    if (reason.code !== 'draining') {
+      this.#settle({ refused: reason })
+      return
+    }
+    const drain = new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } })
+    // The next request must find another node.
+    this.#settle({ body: encodePoll([{ outbound: drain, cursor: this.#cursor }], this.#cursor), close: true })
   }
 
   /** Nobody waits for the answer any more. */

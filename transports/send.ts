@@ -6,7 +6,6 @@ import type { CloseReason } from '../gateway/close-reason.js'
 import { splitSessionId } from '../gateway/hub.js'
 import { absent, refusal } from '../gateway/relay.js'
 import type { Session } from '../gateway/session.js'
-import { TokenBucket } from '../gateway/token-bucket.js'
 import type { Reply } from '../gateway/uplink.js'
 import type { v1 } from '../proto/messages.js'
 import { answerJson, answerProblem, EMPTY_HEAD } from './answers.js'
@@ -14,6 +13,7 @@ import { readFrames } from './body.js'
 import type { Gateway } from './client-port.js'
 import { jsonReply } from './dialects/json.js'
 import type { Exchange } from './engine/engine.js'
+import { overRate } from './rate.js'
 import type { Visit } from './visit.js'
 
 type Outcome = { readonly body: string | Uint8Array } | { readonly refused: CloseReason }
@@ -93,10 +93,8 @@ async function take(gateway: Gateway, session: Session, body: Buffer, end: boole
   if (frames === undefined) return { refused: { code: 'malformed', reason: 'the body is not JSON' } }
   received(session.transport ?? 'sse', body.length)
   const nowMs = hub.now()
-  session.rate ??= new TokenBucket(frameRate, nowMs)
-  const retryAfterMs = session.rate.take(frameRate, frames.length, nowMs)
-  if (retryAfterMs > 0)
-    return { refused: { code: 'rate_limited', reason: `more than ${frameRate.perSecond} frames a second`, retryAfterMs } }
+  const refused = overRate(session, frames.length, frameRate, nowMs)
+  if (refused !== undefined) return { refused }
   const replies = await Promise.all(frames.map((parsed) => new Promise<Reply>((resolve) => intake.receive(session, parsed, resolve))))
   const answered = replies.filter(({ ref }) => ref).map(jsonReply)
   return { body: `{"frames":[${answered.join(',')}]}` }
@@ -109,5 +107,6 @@ function sessionOf({ hub }: Gateway, id: string): Session | undefined {
 }
 
 function sameSecret(a: string, b: string): boolean {
-  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+  const [one, other] = [Buffer.from(a), Buffer.from(b)]
+  return one.length === other.length && timingSafeEqual(one, other)
 }

@@ -71,6 +71,7 @@ class EventCarrier implements Carrier, ExchangeOwner {
 
   begin(session: Session, seen: number, greeting: Outbound | undefined): void {
     this.#session = session
+    this.#cursor = session.cursor
     this.#exchange.write(`retry: ${RETRY_MS}\n\n`)
     session.attach(this, seen, greeting)
   }

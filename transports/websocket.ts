@@ -5,13 +5,13 @@ import { type CloseReason, problemJson, REASONS } from '../gateway/close-reason.
 import type { Entrance } from '../gateway/door.js'
 import { Outbound } from '../gateway/outbound.js'
 import type { Session } from '../gateway/session.js'
-import { TokenBucket } from '../gateway/token-bucket.js'
 import type { Parsed } from '../proto/client-frame.js'
 import { problemExtra, problemHead } from './answers.js'
 import type { Gateway } from './client-port.js'
 import { jsonHead, jsonTail, parseFrame } from './dialects/json.js'
 import { decodeFrame, protobufFrame } from './dialects/protobuf.js'
 import type { MessageSocket, Sent, SocketOwner, Upgrade } from './engine/engine.js'
+import { overRate } from './rate.js'
 import type { Visit } from './visit.js'
 
 /** How one subprotocol puts frames on the wire. */
@@ -185,32 +185,34 @@ class SocketCarrier implements Carrier, SocketOwner {
     const { intake, frameRate, hub, maxFrameBytes, received } = this.#gateway
     received('websocket', data.length)
     const session = this.#session
-    const nowMs = hub.now()
-    session.rate ??= new TokenBucket(frameRate, nowMs)
-    const waitMs = session.rate.take(frameRate, 1, nowMs)
-    if (waitMs > 0) {
-      session.disconnect({ code: 'rate_limited', reason: `more than ${frameRate.perSecond} frames a second`, retryAfterMs: waitMs })
-      return
-    }
-    if (data.length > maxFrameBytes) {
-      session.disconnect({ code: 'too_large', reason: `a frame has at most ${maxFrameBytes} bytes` })
-      return
-    }
-    if (binary !== this.#dialect.binary) {
-      session.disconnect({ code: 'malformed', reason: binary ? 'frames are text here' : 'frames are binary here' })
+    const refused = overRate(session, 1, frameRate, hub.now()) ?? this.#checked(data, binary, maxFrameBytes)
+    if (refused !== undefined) {
+      this.#refuse(refused)
       return
     }
     let parsed: Parsed
     try {
       parsed = this.#dialect.decode(data)
     } catch {
-      session.disconnect({ code: 'malformed', reason: 'that is no frame' })
+      this.#refuse({ code: 'malformed', reason: 'that is no frame' })
       return
     }
     if (socket.gone) return
     intake.receive(session, parsed, (reply) => {
       if (reply.ref) session.deliver(new Outbound({ reply }))
     })
+  }
+
+  #checked(data: Buffer, binary: boolean, maxFrameBytes: number): CloseReason | undefined {
+    if (data.length > maxFrameBytes) return { code: 'too_large', reason: `a frame has at most ${maxFrameBytes} bytes` }
+    if (binary !== this.#dialect.binary) return { code: 'malformed', reason: binary ? 'frames are text here' : 'frames are binary here' }
+    return undefined
+  }
+
+  /** Ends this connection; the session stays, and so does another connection that may carry it by now. */
+  #refuse(reason: CloseReason): void {
+    this.end(reason)
+    this.#session.detach(this)
   }
 
   onPong(): void {

@@ -1786,6 +1786,9 @@ export namespace holdwire {
             /** MoveSession as. */
             as: string;
 
+            /** MoveSession frame. */
+            frame: number;
+
             /**
              * Creates a new MoveSession instance using the specified properties.
              * @param [properties] Properties to set
@@ -1829,6 +1832,9 @@ export namespace holdwire {
 
                 /** MoveSession as */
                 as?: (string|null);
+
+                /** MoveSession frame */
+                frame?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2200,23 +2206,11 @@ export namespace holdwire {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** MovedSession session. */
-            session: string;
-
-            /** MovedSession base. */
-            base: number;
-
-            /** MovedSession baseInbox. */
-            baseInbox: number;
-
-            /** MovedSession last. */
-            last: number;
-
-            /** MovedSession inbox. */
-            inbox: number;
-
             /** MovedSession frames. */
             frames: holdwire.v1.MovedFrame.$Properties[];
+
+            /** MovedSession incomplete. */
+            incomplete: boolean;
 
             /** MovedSession context. */
             context: Uint8Array;
@@ -2232,9 +2226,6 @@ export namespace holdwire {
 
             /** MovedSession device. */
             device: string;
-
-            /** MovedSession live. */
-            live: boolean;
 
             /**
              * Creates a new MovedSession instance using the specified properties.
@@ -2268,23 +2259,11 @@ export namespace holdwire {
             /** Properties of a MovedSession. */
             interface $Properties {
 
-                /** MovedSession session */
-                session?: (string|null);
-
-                /** MovedSession base */
-                base?: (number|null);
-
-                /** MovedSession baseInbox */
-                baseInbox?: (number|null);
-
-                /** MovedSession last */
-                last?: (number|null);
-
-                /** MovedSession inbox */
-                inbox?: (number|null);
-
                 /** MovedSession frames */
                 frames?: (holdwire.v1.MovedFrame.$Properties[]|null);
+
+                /** MovedSession incomplete */
+                incomplete?: (boolean|null);
 
                 /** MovedSession context */
                 context?: (Uint8Array|null);
@@ -2300,9 +2279,6 @@ export namespace holdwire {
 
                 /** MovedSession device */
                 device?: (string|null);
-
-                /** MovedSession live */
-                live?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2331,23 +2307,14 @@ export namespace holdwire {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** MovedFrame number. */
-            number: number;
-
             /** MovedFrame frame. */
             frame: Uint8Array;
-
-            /** MovedFrame inbox. */
-            inbox: number;
 
             /** MovedFrame expires. */
             expires: number;
 
             /** MovedFrame collapseKey. */
             collapseKey: string;
-
-            /** MovedFrame durable. */
-            durable: boolean;
 
             /**
              * Creates a new MovedFrame instance using the specified properties.
@@ -2381,23 +2348,14 @@ export namespace holdwire {
             /** Properties of a MovedFrame. */
             interface $Properties {
 
-                /** MovedFrame number */
-                number?: (number|null);
-
                 /** MovedFrame frame */
                 frame?: (Uint8Array|null);
-
-                /** MovedFrame inbox */
-                inbox?: (number|null);
 
                 /** MovedFrame expires */
                 expires?: (number|null);
 
                 /** MovedFrame collapseKey */
                 collapseKey?: (string|null);
-
-                /** MovedFrame durable */
-                durable?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -2507,6 +2507,7 @@ export const holdwire = $root.holdwire = (() => {
             MoveSession.prototype.session = "";
             MoveSession.prototype.to = "";
             MoveSession.prototype.as = "";
+            MoveSession.prototype.frame = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             MoveSession.create = function(properties) {
                 return new MoveSession(properties);
@@ -2527,6 +2528,8 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(26).string(message.to);
                 if (message.as != null && $Object.hasOwnProperty.call(message, "as") && message.as !== "")
                     writer.uint32(34).string(message.as);
+                if (message.frame != null && $Object.hasOwnProperty.call(message, "frame") && (typeof message.frame === "object" ? message.frame.low || message.frame.high : message.frame !== 0))
+                    writer.uint32(40).uint64(message.frame);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2594,6 +2597,15 @@ export const holdwire = $root.holdwire = (() => {
                                 message.as = value;
                             else
                                 delete message.as;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.frame = value;
+                            else
+                                delete message.frame;
                             continue;
                         }
                     }
@@ -3117,18 +3129,13 @@ export const holdwire = $root.holdwire = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
 
-            MovedSession.prototype.session = "";
-            MovedSession.prototype.base = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            MovedSession.prototype.baseInbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            MovedSession.prototype.last = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            MovedSession.prototype.inbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedSession.prototype.frames = $util.emptyArray;
+            MovedSession.prototype.incomplete = false;
             MovedSession.prototype.context = $util.newBuffer([]);
             MovedSession.prototype.status = "";
             MovedSession.prototype.note = "";
             MovedSession.prototype.since = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedSession.prototype.device = "";
-            MovedSession.prototype.live = false;
 
             MovedSession.create = function(properties) {
                 return new MovedSession(properties);
@@ -3141,31 +3148,21 @@ export const holdwire = $root.holdwire = (() => {
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
-                if (message.session != null && $Object.hasOwnProperty.call(message, "session") && message.session !== "")
-                    writer.uint32(10).string(message.session);
-                if (message.base != null && $Object.hasOwnProperty.call(message, "base") && (typeof message.base === "object" ? message.base.low || message.base.high : message.base !== 0))
-                    writer.uint32(16).uint64(message.base);
-                if (message.baseInbox != null && $Object.hasOwnProperty.call(message, "baseInbox") && (typeof message.baseInbox === "object" ? message.baseInbox.low || message.baseInbox.high : message.baseInbox !== 0))
-                    writer.uint32(24).uint64(message.baseInbox);
-                if (message.last != null && $Object.hasOwnProperty.call(message, "last") && (typeof message.last === "object" ? message.last.low || message.last.high : message.last !== 0))
-                    writer.uint32(32).uint64(message.last);
-                if (message.inbox != null && $Object.hasOwnProperty.call(message, "inbox") && (typeof message.inbox === "object" ? message.inbox.low || message.inbox.high : message.inbox !== 0))
-                    writer.uint32(40).uint64(message.inbox);
                 if (message.frames != null && message.frames.length)
                     for (let i = 0; i < message.frames.length; ++i)
-                        $root.holdwire.v1.MovedFrame.encode(message.frames[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+                        $root.holdwire.v1.MovedFrame.encode(message.frames[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.incomplete != null && $Object.hasOwnProperty.call(message, "incomplete") && message.incomplete !== false)
+                    writer.uint32(16).bool(message.incomplete);
                 if (message.context != null && $Object.hasOwnProperty.call(message, "context") && message.context.length)
-                    writer.uint32(58).bytes(message.context);
+                    writer.uint32(26).bytes(message.context);
                 if (message.status != null && $Object.hasOwnProperty.call(message, "status") && message.status !== "")
-                    writer.uint32(66).string(message.status);
+                    writer.uint32(34).string(message.status);
                 if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "")
-                    writer.uint32(74).string(message.note);
+                    writer.uint32(42).string(message.note);
                 if (message.since != null && $Object.hasOwnProperty.call(message, "since") && (typeof message.since === "object" ? message.since.low || message.since.high : message.since !== 0))
-                    writer.uint32(80).uint64(message.since);
+                    writer.uint32(48).uint64(message.since);
                 if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
-                    writer.uint32(90).string(message.device);
-                if (message.live != null && $Object.hasOwnProperty.call(message, "live") && message.live !== false)
-                    writer.uint32(96).bool(message.live);
+                    writer.uint32(58).string(message.device);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3202,57 +3199,21 @@ export const holdwire = $root.holdwire = (() => {
                     case 1: {
                             if (wireType !== 2)
                                 break;
-                            if ((value = reader.stringVerify()).length)
-                                message.session = value;
-                            else
-                                delete message.session;
-                            continue;
-                        }
-                    case 2: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.base = value;
-                            else
-                                delete message.base;
-                            continue;
-                        }
-                    case 3: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.baseInbox = value;
-                            else
-                                delete message.baseInbox;
-                            continue;
-                        }
-                    case 4: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.last = value;
-                            else
-                                delete message.last;
-                            continue;
-                        }
-                    case 5: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.inbox = value;
-                            else
-                                delete message.inbox;
-                            continue;
-                        }
-                    case 6: {
-                            if (wireType !== 2)
-                                break;
                             if (!(message.frames && message.frames.length))
                                 message.frames = [];
                             message.frames.push($root.holdwire.v1.MovedFrame.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
-                    case 7: {
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.incomplete = value;
+                            else
+                                delete message.incomplete;
+                            continue;
+                        }
+                    case 3: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.bytes()).length)
@@ -3261,7 +3222,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.context;
                             continue;
                         }
-                    case 8: {
+                    case 4: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
@@ -3270,7 +3231,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.status;
                             continue;
                         }
-                    case 9: {
+                    case 5: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
@@ -3279,7 +3240,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.note;
                             continue;
                         }
-                    case 10: {
+                    case 6: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
@@ -3288,22 +3249,13 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.since;
                             continue;
                         }
-                    case 11: {
+                    case 7: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
                                 message.device = value;
                             else
                                 delete message.device;
-                            continue;
-                        }
-                    case 12: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.bool())
-                                message.live = value;
-                            else
-                                delete message.live;
                             continue;
                         }
                     }
@@ -3335,12 +3287,9 @@ export const holdwire = $root.holdwire = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
 
-            MovedFrame.prototype.number = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedFrame.prototype.frame = $util.newBuffer([]);
-            MovedFrame.prototype.inbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedFrame.prototype.expires = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedFrame.prototype.collapseKey = "";
-            MovedFrame.prototype.durable = false;
 
             MovedFrame.create = function(properties) {
                 return new MovedFrame(properties);
@@ -3353,18 +3302,12 @@ export const holdwire = $root.holdwire = (() => {
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
-                if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0))
-                    writer.uint32(8).uint64(message.number);
                 if (message.frame != null && $Object.hasOwnProperty.call(message, "frame") && message.frame.length)
-                    writer.uint32(18).bytes(message.frame);
-                if (message.inbox != null && $Object.hasOwnProperty.call(message, "inbox") && (typeof message.inbox === "object" ? message.inbox.low || message.inbox.high : message.inbox !== 0))
-                    writer.uint32(24).uint64(message.inbox);
+                    writer.uint32(10).bytes(message.frame);
                 if (message.expires != null && $Object.hasOwnProperty.call(message, "expires") && (typeof message.expires === "object" ? message.expires.low || message.expires.high : message.expires !== 0))
-                    writer.uint32(32).uint64(message.expires);
+                    writer.uint32(16).uint64(message.expires);
                 if (message.collapseKey != null && $Object.hasOwnProperty.call(message, "collapseKey") && message.collapseKey !== "")
-                    writer.uint32(42).string(message.collapseKey);
-                if (message.durable != null && $Object.hasOwnProperty.call(message, "durable") && message.durable !== false)
-                    writer.uint32(48).bool(message.durable);
+                    writer.uint32(26).string(message.collapseKey);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3399,15 +3342,6 @@ export const holdwire = $root.holdwire = (() => {
                     let wireType = tag & 7;
                     switch (tag >>>= 3) {
                     case 1: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.number = value;
-                            else
-                                delete message.number;
-                            continue;
-                        }
-                    case 2: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.bytes()).length)
@@ -3416,16 +3350,7 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.frame;
                             continue;
                         }
-                    case 3: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.inbox = value;
-                            else
-                                delete message.inbox;
-                            continue;
-                        }
-                    case 4: {
+                    case 2: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
@@ -3434,22 +3359,13 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.expires;
                             continue;
                         }
-                    case 5: {
+                    case 3: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
                                 message.collapseKey = value;
                             else
                                 delete message.collapseKey;
-                            continue;
-                        }
-                    case 6: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.bool())
-                                message.durable = value;
-                            else
-                                delete message.durable;
                             continue;
                         }
                     }

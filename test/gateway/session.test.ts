@@ -70,7 +70,6 @@ class FakeHost implements SessionHost {
       expiresAtMs,
       inbox,
       base: 0,
-      baseInbox: inbox,
     })
     if (options.live ?? true) session.goLive(inbox)
     return session
@@ -343,39 +342,49 @@ t.test('a session', async (t) => {
     t.match(host.closes[1], { code: 'unknown_session', cause: 'expired' })
   })
 
-  t.test('goes on at another node with the same numbers', async (t) => {
-    const host = new FakeHost()
-    const session = host.open({ inbox: 3 })
+  t.test('gives another node what its client can not have from the inbox', async (t) => {
+    const session = new FakeHost().open({ inbox: 3 })
     session.durable(4, message('a', { durable: true }))
     session.deliver(message('b'))
-    session.deliver(message('c', { key: 'k' }))
-    session.ack(1)
-    const contents = session.contents((outbound) => Buffer.from(idOf(outbound)))
-    const owner = { user: 'alice', cursorPrefix: 'tag.epoch.' }
-    const { base = 0, baseInbox = 0, inbox = 0, frames, last = 0 } = contents
-    const moved = new Session(host, {
-      owner,
-      ref: 'other.9',
-      secret: 's',
-      device: '',
-      sinceMs: 0,
-      expiresAtMs: Number.POSITIVE_INFINITY,
-      inbox: inbox ?? 0,
-      base: base ?? 0,
-      baseInbox: baseInbox ?? 0,
-    })
-    for (const { number, frame, inbox: asOf } of frames ?? [])
-      moved.takeOver(number ?? 0, asOf ?? 0, message(Buffer.from(frame ?? '').toString()))
-    t.equal(moved.lastFrame, last)
+    session.durable(5, message('c', { durable: true }))
+    session.deliver(message('d'))
+    t.same(session.notDurableAfter(1, 1 << 20).frames.map(idOf), ['b', 'd'])
+    t.same(session.notDurableAfter(2, 1 << 20).frames.map(idOf), ['d'])
+    t.ok(session.notDurableAfter(0, 1 << 20).complete)
+    const size = message('b').sizeBytes
+    t.match(session.notDurableAfter(0, 2 * size), { complete: true })
+    t.match(session.notDurableAfter(0, 2 * size - 1), { complete: false })
+    const trimmed = new FakeHost({ sentMaxFrames: 1 }).open()
+    for (const id of ['e', 'f']) trimmed.deliver(message(id))
+    trimmed.attach(new FakeCarrier('stream'), 0, undefined)
+    t.match(trimmed.notDurableAfter(0, 1 << 20), { complete: false }, 'e is lost')
+    t.match(trimmed.notDurableAfter(1, 1 << 20), { complete: true })
+  })
+
+  t.test('writes nothing to a released carrier', async (t) => {
+    const host = new FakeHost({ sentMaxFrames: 1 })
+    const session = host.open()
+    const old = new FakeCarrier('stream')
+    session.attach(old, 0, undefined)
+    session.release()
+    t.equal(old.released, 1)
+    for (const id of ['a', 'b', 'c']) session.deliver(message(id))
+    host.endOfTick()
+    t.equal(old.got.length, 0)
+    t.ok(session.holdsAfter(0), 'and so nothing is trimmed that a new one needs')
+  })
+
+  t.test('in a store made anew no position of before counts', async (t) => {
+    const session = new FakeHost().open({ inbox: 3 })
+    session.durable(4, message('a', { durable: true }))
+    session.deliver(message('p'))
+    session.inboxReset()
+    session.durable(1, message('b', { durable: true }))
     const carrier = new FakeCarrier('stream')
-    moved.attach(carrier, 2, hello)
-    t.same(carrier.ids, ['hello', 'c'])
+    session.attach(carrier, 0, hello)
     t.same(
-      carrier.got.map(({ cursor }) => where(cursor)),
-      [
-        { frame: 2, inbox: 4 },
-        { frame: 3, inbox: 4 },
-      ],
+      carrier.got.map(({ cursor }) => where(cursor).inbox),
+      [0, 0, 0, 1],
     )
   })
 })
@@ -469,7 +478,7 @@ t.test('the wheel', async (t) => {
   }
 
   t.test('ticks at the deadline, earlier or later as it moves, once', async (t) => {
-    const wheel = new Wheel<Item>(100, 0)
+    const wheel = new Wheel<Item>(100, 0, (item, nowMs) => item.tick(nowMs))
     const later = new Item(1000)
     const earlier = new Item(1000)
     wheel.schedule(later)
@@ -483,7 +492,7 @@ t.test('the wheel', async (t) => {
   })
 
   t.test('after a long pause nothing is forgotten, a deadline in the past is due at once', async (t) => {
-    const wheel = new Wheel<Item>(100, 0)
+    const wheel = new Wheel<Item>(100, 0, (item, nowMs) => item.tick(nowMs))
     const items = [150, 5_000, 1_000_000].map((at) => new Item(at))
     for (const item of items) wheel.schedule(item)
     wheel.turn(10_000_000)
@@ -499,7 +508,7 @@ t.test('the wheel', async (t) => {
 
   t.test('random moves: never early, at most one turn late', async (t) => {
     const random = new Random(20261122)
-    const wheel = new Wheel<Item>(100, 0)
+    const wheel = new Wheel<Item>(100, 0, (item, nowMs) => item.tick(nowMs))
     const items = Array.from({ length: 200 }, () => new Item(random.int(5000)))
     for (const item of items) wheel.schedule(item)
     for (let now = 10; now < 20_000; now += 10) {
@@ -614,7 +623,7 @@ t.test('exactly once and in order over lossy carriers, for 200 seeds', async (t)
         t.same(client?.handled, expected, `seed ${seed}, client ${i}`)
         return
       }
-      const rest = session.contents(() => new Uint8Array()).frames?.length ?? 0
+      const rest = session.notDurableAfter(0, 1 << 30).frames.length
       t.ok(rest <= sent)
       session.ack(session.lastFrame)
       t.equal(session.outboxBytes, 0, `seed ${seed}: nothing is kept of what was acknowledged`)
