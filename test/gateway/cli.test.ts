@@ -67,7 +67,7 @@ async function serve(t: Test, args: string[] = [], env: Record<string, string> =
 }
 
 t.test('the command begins with a shebang', async (t) => {
-  t.match(readFileSync(MAIN, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+  t.match(readFileSync(MAIN, 'utf8'), /^#!\/usr\/bin\/env -S node [^\n]*\n/)
 })
 
 t.test('config prints the documented whole, without secrets', async (t) => {
@@ -93,18 +93,22 @@ t.test('config prints the documented whole, without secrets', async (t) => {
 })
 
 t.test('called wrongly: exit code 2 and what is wrong', async (t) => {
-  const [flag, variable, value, dev, command] = await Promise.all([
+  const [flag, variable, value, dev, command, noData, noUrl] = await Promise.all([
     run(t, ['serve', '--client-prot', '1']),
     run(t, ['serve'], { HOLDWIRE_NAT_URL: 'x' }),
     run(t, ['gateway', '--client-port', '99999']),
     run(t, ['serve', '--host', '0.0.0.0']),
     run(t, ['server']),
+    run(t, ['push', 'alice']),
+    run(t, ['push', 'alice', 'x', '--url', 'here']),
   ])
   t.match(flag, { code: 2, out: '', err: /unknown option '--client-prot'\n\(Did you mean --client-port\?\)/ })
   t.match(variable, { code: 2, out: '', err: /unknown environment variable HOLDWIRE_NAT_URL \(did you mean HOLDWIRE_NATS_URL\?\)/ })
   t.match(value, { code: 2, out: '', err: /clientPort \(flag --client-port\)/ })
   t.match(dev, { code: 2, out: '', err: /loopback only/ })
   t.match(command, { code: 2, out: '', err: /unknown command 'server'/ })
+  t.same(noData, { code: 2, out: '', err: 'holdwire: push <user> <data>\n' })
+  t.match(noUrl, { code: 2, out: '', err: /--url: here is no URL/ })
 })
 
 t.test('cannot start: exit code 1', async (t) => {
