@@ -111,15 +111,15 @@ t.test('called wrongly: exit code 2 and what is wrong', async (t) => {
   t.match(noUrl, { code: 2, out: '', err: /--url: here is no URL/ })
 })
 
-t.test('cannot start: exit code 1', async (t) => {
+t.test('cannot start: exit code 1, or 2 if it is set up wrongly', async (t) => {
   const { child, internalUrl } = await serve(t)
   const { port } = new URL(internalUrl)
   const [taken, alone] = await Promise.all([
     run(t, ['serve', '--client-port', '0', '--internal-port', port, '--engine', 'node']),
     run(t, ['c2s', '--internal-port', '0']),
   ])
-  t.match(taken, { code: 1, out: /"level":"fatal".*cannot start: .*EADDRINUSE/ })
-  t.match(alone, { code: 1, out: /cannot start: .*needs --nats-url/ })
+  t.match(taken, { code: 1, out: /"level":"fatal".*cannot start: .*EADDRINUSE/, err: /^holdwire: cannot start: .*EADDRINUSE/ })
+  t.match(alone, { code: 2, out: /cannot start: .*needs --nats-url/, err: /^holdwire: cannot start: .*needs --nats-url/ })
   child.kill('SIGINT')
   t.same(await once(child, 'exit'), [0, null])
 })
@@ -172,7 +172,7 @@ t.test('with tokens and keys', async (t) => {
   t.match(await run(t, ['push', 'alice', '1', '--url', internalUrl, '--key', 'wrong']), { code: 1, err: /"code":"unauthorized"/ })
   child.kill('SIGTERM')
   child.kill('SIGTERM')
-  await once(child, 'exit')
+  t.same(await once(child, 'exit'), [0, null], 'the same signal twice at once is one')
 })
 
 t.test('token', async (t) => {
