@@ -35,9 +35,11 @@ interface Given {
 type GivenByKey = Map<string, Given>
 
 const PREFIX = 'HOLDWIRE_'
-// What Kubernetes and Docker links put into the environment for a service named `holdwire…`.
-const SERVICE_LINK = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
+// What Kubernetes and Docker links put into the environment for a service named `holdwire…`: addresses under names that
+// could be ours, and other values under names that could not.
+const LINK = /_PORT(_\d+_(TCP|UDP|SCTP))?$/
 const LINK_VALUE = /^(tcp|udp|sctp):\/\//
+const LINK_PART = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$/
 
 /** Throws ConfigError. */
 export function loadConfig(sources: ConfigSources): Config {
@@ -74,6 +76,7 @@ export function configWarnings(config: Config): string[] {
   if (config.jwtSecret !== undefined && Buffer.byteLength(config.jwtSecret) < 32) {
     warnings.push('jwtSecret is shorter than the 32 bytes that HS256 asks for (RFC 7518 §3.2)')
   }
+  if (config.dataDir !== undefined && config.natsUrl.length > 0) warnings.push('dataDir is not used: with natsUrl, NATS keeps everything')
   if (config.auth === 'jwt' && config.apiKeys.length === 0) warnings.push('no apiKeys: the internal API refuses every request')
   if (config.apiKeys.some((key) => key.length < 16)) warnings.push('an API key is shorter than 16 characters')
   if (config.jwksUrl?.startsWith('http:') && !isLoopback(new URL(config.jwksUrl).hostname)) {
@@ -159,7 +162,7 @@ function readEnvironment(env: ConfigSources['env'], readFile: (path: string) => 
   const given: GivenByKey = new Map()
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith(PREFIX) || name === 'HOLDWIRE_CONFIG' || text === undefined || text === '') continue
-    if (LINK_VALUE.test(text) && SERVICE_LINK.test(name)) continue
+    if (LINK_VALUE.test(text) && LINK.test(name)) continue
     const direct = BY_ENV.get(name)
     const fromFile = name.endsWith('_FILE') ? BY_ENV.get(name.slice(0, -'_FILE'.length)) : undefined
     if (direct !== undefined) {
@@ -167,7 +170,7 @@ function readEnvironment(env: ConfigSources['env'], readFile: (path: string) => 
     } else if (fromFile?.file) {
       if (nonEmpty(env[fromFile.env]) !== undefined) throw new ConfigError(`${fromFile.env} and ${name} are both set`)
       given.set(fromFile.key, { value: readText(text, name, readFile).trim(), source: name })
-    } else if (!SERVICE_LINK.test(name)) {
+    } else if (!LINK_PART.test(name)) {
       throw new ConfigError(`unknown environment variable ${name}${suggestion(name, [...BY_ENV.keys()])}`)
     }
   }
@@ -217,8 +220,12 @@ function unescapePem(text: string): string {
 
 function suggestion(name: string, known: readonly string[]): string {
   const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '')
-  const near = known.find((other) => plain(other) === plain(name)) ?? known.find((other) => distance(plain(other), plain(name)) <= 2)
-  return near === undefined ? '' : ` (did you mean ${near}?)`
+  const word = plain(name)
+  const equal = known.filter((other) => plain(other) === word)
+  const ending = word.length < 3 ? [] : known.filter((other) => plain(other).endsWith(word)).slice(0, 3)
+  const like = known.filter((other) => distance(plain(other), word) <= 2).slice(0, 1)
+  const near = [equal, ending, like].find(({ length }) => length > 0)
+  return near === undefined ? '' : ` (did you mean ${near.join(' or ')}?)`
 }
 
 /** Edit distance. */

@@ -24,7 +24,7 @@ import { ApiKeys } from './auth/api-keys.js'
 import { createAuthenticator } from './auth/authenticator.js'
 import type { CloseReason } from './close-reason.js'
 import { Cluster } from './cluster.js'
-import type { Config } from './config.js'
+import { type Config, ConfigError } from './config.js'
 import type { Logger } from './logger.js'
 import { Metrics } from './metrics.js'
 import { ENVELOPE_OVERHEAD_BYTES, GatewayNode, report } from './node.js'
@@ -193,7 +193,11 @@ async function openBus(config: Config, role: Role, log: Logger): Promise<Bus> {
     duplicateWindowSeconds: Math.min(config.duplicateWindowSeconds, config.inboxMaxAgeSeconds),
     requestTimeoutMs: REQUEST_TIMEOUT_MS,
     maxInFlight: MAX_IN_FLIGHT,
-    onError: (error: unknown, what: string) => log.warn({ err: error }, `message bus: ${what}`),
+    onError(error: unknown, what: string) {
+      // That the bus is away is no bug, and where it was noticed says nothing.
+      if (error instanceof BusError) log.warn({ code: error.code }, `message bus: ${what}: ${error.message}`)
+      else log.warn({ err: error }, `message bus: ${what}`)
+    },
   }
   if (config.natsUrl.length > 0) {
     return connectNats({
@@ -207,7 +211,7 @@ async function openBus(config: Config, role: Role, log: Logger): Promise<Bus> {
     })
   }
   if (role !== 'serve')
-    throw new Error(
+    throw new ConfigError(
       `\`holdwire ${role}\` needs --nats-url: without it there is nothing to meet the other processes on (\`holdwire serve\` does it all in one process)`,
     )
   if (config.dataDir === undefined) log.warn('no --data-dir: messages are kept in memory and do not survive a restart')

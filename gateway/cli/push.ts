@@ -25,15 +25,19 @@ export interface PushResult {
 /** `words`: the user, unless the options name another target, and the data. Throws ConfigError, or an Error when the server is out of reach. */
 export async function push(config: Config, words: readonly string[], options: PushOptions): Promise<PushResult> {
   const { url = internalUrl(config), key = config.apiKeys[0] } = options
+  const body = JSON.stringify(pushBody(words, options))
+  if (!URL.canParse(url)) throw new ConfigError(`--url: ${url} is no URL`)
   let response: Response
   try {
     response = await fetch(new URL('/api/v1/push', url), {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) },
-      body: JSON.stringify(pushBody(words, options)),
+      body,
     })
   } catch (error) {
-    throw new Error(`cannot reach ${url}: ${error instanceof Error ? String(error.cause ?? error.message) : String(error)}`)
+    // What fetch itself says is only that it failed.
+    const cause = error instanceof Error ? (error.cause ?? error) : error
+    throw new Error(`cannot reach ${url}: ${cause instanceof Error ? cause.message : String(cause)}`)
   }
   return { answer: await response.text(), accepted: response.ok }
 }

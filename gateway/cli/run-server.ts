@@ -1,6 +1,6 @@
 // `holdwire serve | gateway | c2s`: starts, says where, and stops when told to.
 
-import { type Config, configWarnings } from '../config.js'
+import { type Config, ConfigError, configWarnings } from '../config.js'
 import { createLogger, type Logger } from '../logger.js'
 import type { Role, Running } from '../running.js'
 import { VERSION } from '../version.js'
@@ -10,8 +10,10 @@ export type Start = (config: Config, role: Role, log: Logger) => Promise<Running
 /** What a stop may take beyond the drain before it is cut short. */
 const STOP_MARGIN_MS = 10_000
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
+/** One Ctrl-C may come twice: from the terminal, and passed on by npm. */
+const SAME_SIGNAL_MS = 500
 
-/** Resolves when the server runs; the process then ends by a signal. Exit codes: 0 stopped, 1 failed, 128 + n cut short by signal n. */
+/** Resolves when the server runs; the process then ends by a signal. Exit codes: 0 stopped, 1 failed, 2 set up wrongly, 128 + n cut short by signal n. */
 export async function runServer(config: Config, role: Role, start: Start): Promise<void> {
   const log = createLogger(config)
   // Whatever is left undone after a bug is worse than a restart: sessions come back by cursor.
@@ -20,11 +22,13 @@ export async function runServer(config: Config, role: Role, start: Start): Promi
     process.exit(1)
   })
   let running: Running | undefined
-  let stopping = false
+  let stoppingSince: number | undefined
   for (const [signal, code] of Object.entries(SIGNALS)) {
     process.on(signal, () => {
-      if (stopping || running === undefined) process.exit(code)
-      stopping = true
+      const now = performance.now()
+      if (stoppingSince !== undefined && now - stoppingSince < SAME_SIGNAL_MS) return
+      if (stoppingSince !== undefined || running === undefined) process.exit(code)
+      stoppingSince = now
       stop(running, config, log).then(
         () => process.exit(0),
         (error: unknown) => {
@@ -39,8 +43,12 @@ export async function runServer(config: Config, role: Role, start: Start): Promi
   try {
     running = await start(config, role, log)
   } catch (error) {
-    log.fatal({ err: error }, `cannot start: ${error instanceof Error ? error.message : String(error)}`)
-    process.exit(1)
+    const message = error instanceof Error ? error.message : String(error)
+    const isConfig = error instanceof ConfigError
+    log.fatal(isConfig ? {} : { err: error }, `cannot start: ${message}`)
+    // For people too, who may not find it in the line above.
+    process.stderr.write(`holdwire: cannot start: ${message}\n`)
+    process.exit(isConfig ? 2 : 1)
   }
   const { stop: _stop, ...where } = running
   const client = where.clientUrl === undefined ? '' : `clients: ${where.clientUrl}, `

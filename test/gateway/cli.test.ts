@@ -67,7 +67,7 @@ async function serve(t: Test, args: string[] = [], env: Record<string, string> =
 }
 
 t.test('the command begins with a shebang', async (t) => {
-  t.match(readFileSync(MAIN, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+  t.match(readFileSync(MAIN, 'utf8'), /^#!\/usr\/bin\/env -S node [^\n]*\n/)
 })
 
 t.test('config prints the documented whole, without secrets', async (t) => {
@@ -93,29 +93,33 @@ t.test('config prints the documented whole, without secrets', async (t) => {
 })
 
 t.test('called wrongly: exit code 2 and what is wrong', async (t) => {
-  const [flag, variable, value, dev, command] = await Promise.all([
+  const [flag, variable, value, dev, command, noData, noUrl] = await Promise.all([
     run(t, ['serve', '--client-prot', '1']),
     run(t, ['serve'], { HOLDWIRE_NAT_URL: 'x' }),
     run(t, ['gateway', '--client-port', '99999']),
     run(t, ['serve', '--host', '0.0.0.0']),
     run(t, ['server']),
+    run(t, ['push', 'alice']),
+    run(t, ['push', 'alice', 'x', '--url', 'here']),
   ])
   t.match(flag, { code: 2, out: '', err: /unknown option '--client-prot'\n\(Did you mean --client-port\?\)/ })
   t.match(variable, { code: 2, out: '', err: /unknown environment variable HOLDWIRE_NAT_URL \(did you mean HOLDWIRE_NATS_URL\?\)/ })
   t.match(value, { code: 2, out: '', err: /clientPort \(flag --client-port\)/ })
   t.match(dev, { code: 2, out: '', err: /loopback only/ })
   t.match(command, { code: 2, out: '', err: /unknown command 'server'/ })
+  t.same(noData, { code: 2, out: '', err: 'holdwire: push <user> <data>\n' })
+  t.match(noUrl, { code: 2, out: '', err: /--url: here is no URL/ })
 })
 
-t.test('cannot start: exit code 1', async (t) => {
+t.test('cannot start: exit code 1, or 2 if it is set up wrongly', async (t) => {
   const { child, internalUrl } = await serve(t)
   const { port } = new URL(internalUrl)
   const [taken, alone] = await Promise.all([
     run(t, ['serve', '--client-port', '0', '--internal-port', port, '--engine', 'node']),
     run(t, ['c2s', '--internal-port', '0']),
   ])
-  t.match(taken, { code: 1, out: /"level":"fatal".*cannot start: .*EADDRINUSE/ })
-  t.match(alone, { code: 1, out: /cannot start: .*needs --nats-url/ })
+  t.match(taken, { code: 1, out: /"level":"fatal".*cannot start: .*EADDRINUSE/, err: /^holdwire: cannot start: .*EADDRINUSE/ })
+  t.match(alone, { code: 2, out: /cannot start: .*needs --nats-url/, err: /^holdwire: cannot start: .*needs --nats-url/ })
   child.kill('SIGINT')
   t.same(await once(child, 'exit'), [0, null])
 })
@@ -168,7 +172,7 @@ t.test('with tokens and keys', async (t) => {
   t.match(await run(t, ['push', 'alice', '1', '--url', internalUrl, '--key', 'wrong']), { code: 1, err: /"code":"unauthorized"/ })
   child.kill('SIGTERM')
   child.kill('SIGTERM')
-  await once(child, 'exit')
+  t.same(await once(child, 'exit'), [0, null], 'the same signal twice at once is one')
 })
 
 t.test('token', async (t) => {

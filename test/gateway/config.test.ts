@@ -91,9 +91,15 @@ t.test('an unknown key stops the start and says which', async (t) => {
     /unknown environment variable HOLDWIRE_CLIENTPORT \(did you mean HOLDWIRE_CLIENT_PORT\?\)/,
   )
   refused(t, { env: { HOLDWIRE_SOMETHING_ELSE: '1' } }, /unknown environment variable HOLDWIRE_SOMETHING_ELSE$/)
+  refused(
+    t,
+    { env: { HOLDWIRE_CLINET_PORT: '1' } },
+    /unknown environment variable HOLDWIRE_CLINET_PORT \(did you mean HOLDWIRE_CLIENT_PORT\?\)/,
+  )
   refused(t, { env: { HOLDWIRE_CLIENT_PORT_FILE: 'x' } }, /unknown environment variable HOLDWIRE_CLIENT_PORT_FILE/)
   refused(t, { files: { c: 'client_port: 1' }, argv: ['--config', 'c'] }, /unknown key client_port in c \(did you mean clientPort\?\)/)
   refused(t, { files: { c: 'nats: {uri: x}' }, argv: ['--config', 'c'] }, /unknown key natsUri in c \(did you mean natsUrl\?\)/)
+  refused(t, { files: { c: 'port: 1' }, argv: ['--config', 'c'] }, /unknown key port in c \(did you mean clientPort or internalPort\?\)/)
   refused(t, { files: { c: '__proto__: {x: 1}' }, argv: ['--config', 'c'] }, /unknown key|map/)
 })
 
@@ -188,6 +194,7 @@ t.test('warnings', async (t) => {
   t.same(configWarnings(load({})), [])
   t.match(configWarnings(load({ argv: ['--jwt-secret', 'short', '--api-keys', 'k'] })), [/32 bytes/, /16 characters/])
   t.match(configWarnings(load({ argv: ['--jwks-url', 'http://id.example/'] })), [/refuses every request/, /not https/])
+  t.match(configWarnings(load({ argv: ['--nats-url', 'nats://a', '--data-dir', 'd'] })), [/dataDir is not used/])
   t.same(configWarnings(load({ argv: ['--jwks-url', 'http://127.0.0.1/', '--api-keys', 'k'.repeat(16)] })), [])
 })
 

@@ -1,4 +1,4 @@
-// Frames as JSON (CONTRACT "Frames"). A frame is encoded once, up to its cursor; what is appended for each session is the
+// Frames as JSON (docs/protocol.md). A frame is encoded once, up to its cursor; what is appended for each session is the
 // cursor alone.
 
 import type { Outbound, ServerFrame } from '../../gateway/outbound.js'
