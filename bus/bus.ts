@@ -99,6 +99,22 @@ export interface BusStats {
   readonly inFlight: number
 }
 
+/** What both implementations are told. */
+export interface BusOptions {
+  /** So many messages of a user after any position can be missed and still be had. */
+  readonly inboxMaxMessages: number
+  readonly inboxMaxAgeSeconds: number
+  /** Of one message in an inbox, and of a push. */
+  readonly maxMessageBytes: number
+  /** A repeated id is noticed for this long; at least 60, and no shorter than the longest retry. */
+  readonly duplicateWindowSeconds: number
+  readonly requestTimeoutMs: number
+  /** Calls of one Bus that wait for their answer. */
+  readonly maxInFlight: number
+  /** What is nobody's answer: handlers and sinks that throw, retries, a file that was repaired. Must not throw. */
+  onError(error: unknown, what: string): void
+}
+
 export interface Bus {
   readonly kind: 'nats' | 'embedded'
   readonly state: BusState

@@ -1,6 +1,6 @@
 // The bus in process: one broker, any number of Bus handles on it, with the meaning that NATS has.
 
-import type { Bus, Unsubscribe } from './bus.js'
+import type { Bus, BusOptions, Unsubscribe } from './bus.js'
 import { type Clock, systemClock } from './clock.js'
 import { CommitQueue } from './commit-queue.js'
 import { DuplicateWindow } from './duplicate-window.js'
@@ -12,20 +12,9 @@ import { EmbeddedStore } from './embedded-store.js'
 import { Journal } from './journal.js'
 import { TurnQueue } from './turn-queue.js'
 
-export interface EmbeddedBusOptions {
-  /** Kept for each user. */
-  readonly inboxMaxMessages: number
-  readonly inboxMaxAgeSeconds: number
-  /** Of a message in an inbox and of a push. */
-  readonly maxMessageBytes: number
-  readonly duplicateWindowSeconds: number
-  readonly requestTimeoutMs: number
-  /** Publishes, requests and writes of one Bus that wait for their answer. */
-  readonly maxInFlight: number
+export interface EmbeddedBusOptions extends BusOptions {
   /** Where everything durable is kept; undefined: nothing survives the process. */
   readonly dataDir: string | undefined
-  /** Something that is nobody's answer went wrong: a sink or handler threw, a file was repaired. */
-  readonly onError: (error: unknown, what: string) => void
   /** All inboxes together; beyond it the oldest messages go first. Default 1 GiB. */
   readonly maxStoreBytes?: number
   /** Journals smaller than this are not compacted. Default 64 MiB. */

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { type NatsConnection as Client, type ConnectionOptions, connect, Events, type Status } from 'nats'
-import { BusError } from './bus.js'
+import { BusError, type BusOptions } from './bus.js'
 import { within } from './nats-limiter.js'
 import { ReplyInbox } from './nats-reply-inbox.js'
 import { encodeToken } from './user-token.js'
@@ -10,7 +10,7 @@ import { encodeToken } from './user-token.js'
 const UNFLUSHED_LIMIT_BYTES = 16 * 1024 * 1024
 const FLUSH_EVERY_BYTES = 1024 * 1024
 
-export interface NatsBusOptions {
+export interface NatsBusOptions extends BusOptions {
   /** `nats://host:port`; user and password, or a token alone, before an `@` (the first one given counts for all). `tls://` for TLS. */
   readonly servers: readonly string[]
   /** Names the process to the server and in reply subjects, for example `gateway-<node>`. */
@@ -19,21 +19,9 @@ export interface NatsBusOptions {
   readonly partitions: number
   /** Of streams and buckets: 1 or 3. */
   readonly replicas: number
-  /** So many messages of a user after any position can be missed and still be had. */
-  readonly inboxMaxMessages: number
-  readonly inboxMaxAgeSeconds: number
-  /** Of one message, without its headers. */
-  readonly maxMessageBytes: number
-  /** A repeated id is noticed for this long; at least 60, and no shorter than the longest retry. */
-  readonly duplicateWindowSeconds: number
-  readonly requestTimeoutMs: number
-  /** Publishes waiting for their acknowledgement, and likewise requests waiting for an answer. */
-  readonly maxInFlight: number
   readonly pingIntervalMs: number
   /** Each attached user is compared with the store once in this time. */
   readonly sweepSeconds: number
-  /** What would else be lost: handlers and sinks that throw, refused subscriptions, retries. Must not throw. */
-  onError(error: unknown, what: string): void
   /** For tests only. */
   readonly testHooks?: {
     /** True: this live delivery is dropped, as if it had been lost on the way. */

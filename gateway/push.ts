@@ -85,7 +85,8 @@ export class Pusher {
   async #attempt(request: PushRequest): Promise<Pushed | CloseReason> {
     const refusal = this.#check(request)
     if (refusal !== undefined) return refusal
-    const data = Buffer.from(JSON.stringify(request.data))
+    const data = encode(request.data)
+    if (data === undefined) return malformed('data: is nested too deep')
     if (data.length > this.#options.maxDataBytes) {
       return { code: 'too_large', reason: `data: ${data.length} bytes, at most ${this.#options.maxDataBytes}` }
     }
@@ -216,4 +217,14 @@ function isText(text: string, maxBytes: number): boolean {
 /** A topic by its name: wildcards stand only in the `topics` claim. */
 function isTopic(topic: string): boolean {
   return isText(topic, 256) && !topic.includes('*')
+}
+
+/** Undefined: nested deeper than JSON.stringify, which works by recursion, can follow. */
+function encode(data: unknown): Buffer | undefined {
+  try {
+    return Buffer.from(JSON.stringify(data))
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
 }

@@ -636,3 +636,10 @@ t.test('accounts: only salted keys are stored, from which SCRAM can tell the rig
     t.match(await put(password), { status: 400 }, JSON.stringify(password))
   t.match(await call('PUT', '/api/v1/accounts/alice', { password: 'x' }, {}), { status: 401 })
 })
+
+t.test('data that is nested too deep is malformed, not a failure', async (t) => {
+  const { call, errors } = await setup(t, { maxBodyBytes: 1_000_000 })
+  const deep = Buffer.from(`{"to":{"user":"alice"},"data":${'['.repeat(200_000)}${']'.repeat(200_000)}}`)
+  t.match(await call('POST', '/api/v1/push', deep), { status: 400, json: { code: 'malformed' } })
+  t.same(errors, [])
+})

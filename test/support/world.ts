@@ -28,6 +28,7 @@ export class World {
   readonly port: number
   readonly #clients: WireClient[] = []
   #stopping: Promise<void> | undefined = undefined
+  #phase: 'on' | 'over' = 'on'
 
   /** Stopped with the test. Flags are those of the command line; those here only make it fit for tests. */
   static async start(t: Test, engine: EngineName, flags: readonly string[] = []): Promise<World> {
@@ -57,15 +58,13 @@ export class World {
 
   async open(kind: Kind, query: Readonly<Record<string, string>>, options: OpenOptions = {}): Promise<WireClient> {
     const client = await openClient(this.port, kind, { ...options, query })
-    this.#clients.push(client)
-    return client
+    return this.#keep(client)
   }
 
   /** Does not wait for the first frame. */
   start(kind: Kind, query: Readonly<Record<string, string>>, options: OpenOptions = {}): WireClient {
     const client = startClient(this.port, kind, { ...options, query })
-    this.#clients.push(client)
-    return client
+    return this.#keep(client)
   }
 
   async socket(
@@ -74,8 +73,7 @@ export class World {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<SocketClient> {
     const client = await openSocket(this.port, { query, headers }, kind)
-    this.#clients.push(client)
-    return client
+    return this.#keep(client)
   }
 
   async events(query: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}): Promise<EventClient> {
@@ -116,19 +114,23 @@ export class World {
     return this.#stopping
   }
 
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop()
-    return this.#stopping
+  /** To be dropped in the end, or at once after it: a case that has failed may still be opening some. */
+  #keep<T extends WireClient>(client: T): T {
+    if (this.#phase === 'on') this.#clients.push(client)
+    else client.drop()
+    return client
   }
 
-  async #stop(): Promise<void> {
+  /** Its clients vanish first, unless it has left already. */
+  stop(): Promise<void> {
+    this.#phase = 'over'
     for (const client of this.#clients) client.drop()
-    await this.running.stop()
+    return this.leave()
   }
 }
 
 /** Resolves when `look` finds something. For what no frame tells of. */
-export async function eventually<T>(look: () => Promise<T | undefined>, what: string, withinMs = 8000): Promise<T> {
+export async function eventually<T>(look: () => Promise<T | undefined>, what: string, withinMs = 15_000): Promise<T> {
   const until = Date.now() + withinMs
   for (;;) {
     const found = await look()

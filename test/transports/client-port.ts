@@ -24,6 +24,7 @@ const JOBS = 6
 
 export async function clientPortSuite(t: Test, engine: EngineName): Promise<void> {
   t.jobs = JOBS
+  // ONLY=… runs the cases with this in their names.
   const only = process.env.ONLY
   const running: PromiseLike<unknown>[] = []
   for (const [section, cases] of Object.entries(SECTIONS)) {

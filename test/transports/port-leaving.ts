@@ -1,7 +1,7 @@
 // Client port: a node that goes away.
 
 import { ask } from '../support/http-client.js'
-import { path } from '../support/wire-client.js'
+import { path, type WireClient } from '../support/wire-client.js'
 import { World } from '../support/world.js'
 import type { Cases } from './port-delivery.js'
 import { pollsHeld } from './port-resume.js'
@@ -61,7 +61,10 @@ export const leavingCases: Cases = {
 
   'while it goes, no new session is opened': async (t, engine) => {
     const world = await World.start(t, engine, ['--drain-seconds', '1'])
-    const opened = await Promise.all(Array.from({ length: 300 }, () => world.open('websocket', { user: world.user('many') })))
+    const opened: WireClient[] = []
+    while (opened.length < 300) {
+      opened.push(...(await Promise.all(Array.from({ length: 50 }, () => world.open('websocket', { user: world.user('many') })))))
+    }
     const stopped = world.leave()
     const [poll, sse, socket, ready, live] = await Promise.all([
       world.http('/poll', { user: world.user('late') }),

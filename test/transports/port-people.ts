@@ -240,7 +240,7 @@ export const peopleCases: Cases = {
     const world = await withTokens(t, engine)
     await Promise.all(
       ALL.map(async (kind) => {
-        const exp = inSeconds(2)
+        const exp = inSeconds(4)
         const [ends, stays] = await Promise.all(
           ['ends', 'stays'].map((name) => world.open(kind, { token: token({ sub: `${name}-${kind}`, exp }), wait: '20' })),
         )

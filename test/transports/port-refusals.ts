@@ -254,6 +254,20 @@ export const refusalCases: Cases = {
     t.equal(events.headers['access-control-allow-origin'], page)
   },
 
+  'a head of 10 MB ends its own connection only': async (t, engine) => {
+    const world = await World.start(t, engine)
+    const other = await world.socket({ user: 'other' })
+    const raw = await RawConnection.open(world.port)
+    await raw.send(`GET /poll?user=a HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(10 * 1024 * 1024)}`)
+    await raw.ended()
+    raw.destroy()
+    const long = await RawConnection.open(world.port)
+    await long.send(`GET /poll?user=${'x'.repeat(10 * 1024 * 1024)}`)
+    await long.ended()
+    long.destroy()
+    t.match(await other.ask({ type: 'ping' }), { ok: true })
+  },
+
   'heads that are too large, too slow, or none': async (t, engine) => {
     if (engine === 'uws') {
       t.comment('uWebSockets.js has its own limits of heads: docs/engines.md')
