@@ -120,7 +120,7 @@ async function start(config: Config, role: Role, log: Logger, teardown: Teardown
       maxBodyBytes: config.maxBodyBytes,
       frameRate: { perSecond: config.maxFramesPerSecond, burst: config.maxFramesBurst },
       authTimeoutMs: config.authTimeoutSeconds * 1000,
-      received: (transport, bytes) => metrics.transport(transport).received(1, bytes),
+      received: (transport, frames, bytes) => metrics.transport(transport).received(frames, bytes),
       sentBytes: (transport, bytes) => metrics.transport(transport).written(0, bytes),
       refused: (transport, reason) => metrics.refused(transport, reason.code),
       onError: (error, what) => report(log, error, what),

@@ -1,5 +1,5 @@
 // Runs the tests: builds, makes sure of nats-server, and hands dist/test to tap. Arguments go to tap (`npm test -- --bail`);
-// with a path among them only that is run: `npm test -- dist/test/bus/embedded.test.js`.
+// with a path among them only that is run: `npm test -- dist/test/bus/embedded-bus.test.js`.
 
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'

@@ -34,8 +34,8 @@ export interface ClientPortOptions {
   readonly frameRate: Rate
   /** Nobody may take longer to show who he is. */
   readonly authTimeoutMs: number
-  /** A frame of a client was read. */
-  received(transport: Transport, bytes: number): void
+  /** Frames of a client were read. */
+  received(transport: Transport, frames: number, bytes: number): void
   sentBytes(transport: Transport, bytes: number): void
   refused(transport: Transport, reason: CloseReason): void
   onError(error: unknown, what: string): void

@@ -34,6 +34,8 @@ interface Poll {
   readonly transport: 'keepalive' | 'longpoll'
   readonly waitMs: number
   readonly frames: readonly Parsed[]
+  /** Of the body that the frames came in. */
+  readonly bytes: number
 }
 
 export class Polls {
@@ -101,7 +103,7 @@ export class Polls {
           session.detach(carrier)
           carrier.abandon()
         }
-        this.#carry(session, carrier, seen, greeting, { transport, waitMs: poll.waitMs, frames })
+        this.#carry(session, carrier, seen, greeting, { transport, waitMs: poll.waitMs, frames, bytes: poll.body.length })
       })
       return 'refused' in answer ? refusal(answer.refused) : { body: Buffer.from(answer.body) }
     } finally {
@@ -123,7 +125,12 @@ export class Polls {
     if (frames === undefined) return { refused: { code: 'malformed', reason: 'the body is not JSON' } }
     const identity = await this.#gateway.identify(visit)
     if ('code' in identity) return { refused: identity }
-    const poll: Poll = { transport: visit.closing ? 'longpoll' : 'keepalive', waitMs: visit.cursor === undefined ? 0 : waitMs, frames }
+    const poll: Poll = {
+      transport: visit.closing ? 'longpoll' : 'keepalive',
+      waitMs: visit.cursor === undefined ? 0 : waitMs,
+      frames,
+      bytes: body.length,
+    }
     return this.#enter(visit, request, identity, poll, body)
   }
 
@@ -178,9 +185,16 @@ export class Polls {
   }
 
   /** Hands the frames over and holds the poll. */
-  #carry(session: Session, carrier: PollCarrier, seen: number, greeting: Outbound | undefined, { frames, waitMs }: Poll): void {
-    const { hub, intake, frameRate } = this.#gateway
+  #carry(
+    session: Session,
+    carrier: PollCarrier,
+    seen: number,
+    greeting: Outbound | undefined,
+    { transport, frames, bytes, waitMs }: Poll,
+  ): void {
+    const { hub, intake, frameRate, received } = this.#gateway
     const nowMs = hub.now()
+    if (frames.length > 0) received(transport, frames.length, bytes)
     const refused = frames.length === 0 ? undefined : overRate(session, frames.length, frameRate, nowMs)
     if (refused !== undefined) {
       carrier.end(refused)

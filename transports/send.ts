@@ -91,7 +91,7 @@ async function take(gateway: Gateway, session: Session, body: Buffer, end: boole
   }
   const frames = readFrames(body, maxFrameBytes)
   if (frames === undefined) return { refused: { code: 'malformed', reason: 'the body is not JSON' } }
-  received(session.transport ?? 'sse', body.length)
+  received(session.transport ?? 'sse', frames.length, body.length)
   const nowMs = hub.now()
   const refused = overRate(session, frames.length, frameRate, nowMs)
   if (refused !== undefined) return { refused }

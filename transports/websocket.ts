@@ -183,7 +183,7 @@ class SocketCarrier implements Carrier, SocketOwner {
   onMessage(socket: MessageSocket, data: Buffer, binary: boolean): void {
     this.#unanswered = 'nothing'
     const { intake, frameRate, hub, maxFrameBytes, received } = this.#gateway
-    received('websocket', data.length)
+    received('websocket', 1, data.length)
     const session = this.#session
     const refused = overRate(session, 1, frameRate, hub.now()) ?? this.#checked(data, binary, maxFrameBytes)
     if (refused !== undefined) {

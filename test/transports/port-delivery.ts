@@ -217,6 +217,22 @@ export const deliveryCases: Cases = {
     t.strictSame(pollBody(empty.text), { cursor, frames: [] }, 'an empty body is no frame')
   },
 
+  'frames of clients are counted, however many come at once': async (t, engine) => {
+    const world = await World.start(t, engine)
+    const user = world.user('counted')
+    const incoming = (what: string, transport: string) => world.metric(`holdwire_${what}_total{transport="${transport}",direction="in"}`)
+    const two = '[{"type":"ping"},{"type":"ping"}]'
+    await world.http('/poll', { user }, { method: 'POST', body: two })
+    t.equal(await incoming('frames', 'longpoll'), 2)
+    t.equal(await incoming('bytes', 'longpoll'), two.length)
+    const { feed } = await world.events({ user })
+    await world.post(feed.frames[0]?.session, [{ type: 'ping' }, { type: 'ping' }, { type: 'ping' }])
+    t.equal(await incoming('frames', 'sse'), 3)
+    const socket = await world.socket({ user })
+    await socket.ask({ type: 'ping' })
+    t.equal(await incoming('frames', 'websocket'), 1)
+  },
+
   'keep-alive long connections and long polls are told apart': async (t, engine) => {
     const world = await World.start(t, engine)
     const sessions = (transport: string) => world.metric(`holdwire_sessions{transport="${transport}"}`)
