@@ -162,7 +162,14 @@ export class Door {
       if (full !== undefined) return refused(full)
       const id = hub.newSessionId()
       entry.capture()
-      const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id, frame })
+      const arrived = hub.expect(entry, visitor.ip)
+      let answer: Awaited<ReturnType<RelayClient['move']>>
+      try {
+        answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id, frame })
+      } finally {
+        // From here to `open` nothing waits.
+        arrived()
+      }
       const captured = entry.captured()
       if (answer === undefined) return await this.#openNew(visitor, cursor)
       if ('code' in answer) return refused(answer)

@@ -37,6 +37,8 @@ export class UserEntry implements UserSink, SessionUser {
   ready: Promise<void> = READY
   /** Openings under way that need the entry. */
   pins = 0
+  /** Sessions on their way here from other nodes. */
+  expected = 0
 
   constructor(host: UserEntryHost, user: string) {
     this.#host = host
