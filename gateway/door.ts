@@ -158,7 +158,7 @@ export class Door {
     if (visitor.gone()) return LEFT
     const entry = await hub.enter(identity.user)
     try {
-      const full = hub.refusal(identity.user, visitor.ip, 0)
+      const full = hub.refusal(identity.user, visitor.ip, [])
       if (full !== undefined) return refused(full)
       const id = hub.newSessionId()
       entry.capture()
@@ -228,7 +228,7 @@ export class Door {
       const start = cursor === undefined ? await this.#startOf(entry, device) : await this.#startAt(entry, cursor.epoch, cursor.inbox)
       // From here to `open` nothing waits, so that the limits hold.
       const older = device === '' ? [] : entry.sessions.filter((session) => session.device === device)
-      const reason = hub.refusal(user, ip, older.length)
+      const reason = hub.refusal(user, ip, older)
       if (reason !== undefined) return refused(reason)
       for (const session of older) session.close({ code: 'replaced', reason: 'a newer session of this device took over' })
       const { inbox } = start

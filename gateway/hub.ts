@@ -121,16 +121,17 @@ export class Hub implements SessionHost, UserEntryHost {
 
   // ---- opening and closing ----------------------------------------------------------------------------------------
 
-  /** Why no further session can be opened; undefined: it can. `replacing`: so many of the user's would end for it. */
-  refusal(user: string, ip: string, replacing: number): CloseReason | undefined {
+  /** Why no further session can be opened; undefined: it can. `replacing`: those of the user's that would end for it. */
+  refusal(user: string, ip: string, replacing: readonly Session[]): CloseReason | undefined {
     const { maxSessions, maxSessionsPerUser, maxSessionsPerIp } = this.limits
-    if (this.#sessions.size + this.#expected - replacing >= maxSessions)
+    if (this.#sessions.size + this.#expected - replacing.length >= maxSessions)
       return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
     const entry = this.#users.get(user)
-    if ((entry?.sessions.length ?? 0) + (entry?.expected ?? 0) - replacing >= maxSessionsPerUser) {
+    if ((entry?.sessions.length ?? 0) + (entry?.expected ?? 0) - replacing.length >= maxSessionsPerUser) {
       return { code: 'rate_limited', reason: `the user has ${maxSessionsPerUser} sessions already`, retryAfterMs: 10_000 }
     }
-    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) - replacing >= maxSessionsPerIp) {
+    const fromThere = replacing.filter((session) => this.#ips.get(session) === ip)
+    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) - fromThere.length >= maxSessionsPerIp) {
       return { code: 'rate_limited', reason: `${maxSessionsPerIp} sessions come from this address already`, retryAfterMs: 10_000 }
     }
     return undefined
