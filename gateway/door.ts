@@ -264,7 +264,8 @@ export class Door {
     // Ahead of what has reached this node: either that is on its way, or the store has lost its end.
     const { messages } = await this.#options.hub.bus.readBefore(entry.user, Number.POSITIVE_INFINITY, 1)
     const newest = messages.at(-1)?.seq ?? 0
-    return inbox <= newest ? { inbox, gap: false, reader: 'known' } : { inbox: 0, gap: true, reader: 'newcomer' }
+    // The store may have been made anew meanwhile.
+    return epoch === entry.epoch && inbox <= newest ? { inbox, gap: false, reader: 'known' } : { inbox: 0, gap: true, reader: 'newcomer' }
   }
 
   // ---- both -------------------------------------------------------------------------------------------------------
