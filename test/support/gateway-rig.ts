@@ -260,6 +260,7 @@ export interface Who {
   readonly transport?: Transport
   readonly device?: string
   readonly topics?: readonly string[]
+  readonly ip?: string
   readonly gone?: () => boolean
 }
 
@@ -268,8 +269,8 @@ function identityOf({ user, device = '', topics }: Who): Identity {
 }
 
 function visitorOf(who: Who) {
-  const { cursor, transport = 'websocket', gone = () => false } = who
-  return { identity: identityOf(who), cursor, transport, ip: '127.0.0.1', gone }
+  const { cursor, transport = 'websocket', ip = '127.0.0.1', gone = () => false } = who
+  return { identity: identityOf(who), cursor, transport, ip, gone }
 }
 
 /** A client, as the session sees it. */
