@@ -37,6 +37,8 @@ const LIMITS: HubLimits = {
 /** Uplinks give up as fast: most tests have no c2s worker. */
 const DEADLINE_MS = 20
 const NODES_LIMIT = 36
+/** Requests that a test leaves unanswered are not waited for. */
+const CLOSE_MS = 50
 
 export interface NodeOptions {
   readonly limits?: Partial<HubLimits>
@@ -67,7 +69,7 @@ export class Rig {
     })
     const rig = new Rig(t, broker)
     t.teardown(async () => {
-      await broker.close()
+      await broker.close(CLOSE_MS)
       for (const error of errors) throw error
     })
     return rig
