@@ -122,7 +122,7 @@ export class EmbeddedBroker {
   reset(): Promise<void> {
     return this.#core.store.reset(() => {
       this.#core.turns.run()
-      this.#core.live.reset()
+      this.#core.live.reset(this.#core.store.epoch)
     })
   }
 

@@ -28,7 +28,7 @@ export interface LiveOwner {
 class LiveAttachment implements Attachment {
   readonly user: string
   readonly from: number
-  readonly epoch: string
+  epoch: string
   readonly owner: LiveOwner
   /** Undefined: detached. */
   sink: UserSink | undefined
@@ -145,12 +145,13 @@ export class Live {
   }
 
   /** The store was made anew. */
-  reset(): void {
+  reset(epoch: string): void {
     for (const first of [...this.#first.values()]) {
       for (let to: LiveAttachment | undefined = first; to !== undefined; to = to.next) {
         const { position, sink } = to
         to.position = 0
         to.behind = false
+        to.epoch = epoch
         this.#guard(() => sink?.lost(position, 'reset'))
       }
     }

@@ -71,7 +71,13 @@ export class NatsRpc {
 
   async onSignal(topic: string, handler: (data: Uint8Array, topic: string) => void): Promise<Unsubscribe> {
     if (!TOPIC.test(topic)) throw new BusError('rejected', `not a topic: ${topic}`)
-    return this.#subscribe(`sig.${topic}`, (message) => handler(Buffer.from(message.data), message.subject.slice(4)))
+    // Signals that are on their way when it ends are nobody's, unlike requests, which somebody waits for.
+    let listener: typeof handler | undefined = handler
+    const unsubscribe = await this.#subscribe(`sig.${topic}`, (message) => listener?.(Buffer.from(message.data), message.subject.slice(4)))
+    return () => {
+      listener = undefined
+      unsubscribe()
+    }
   }
 
   /** Everybody's answers; the server says at once when nobody is there to give one. */

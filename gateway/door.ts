@@ -158,11 +158,18 @@ export class Door {
     if (visitor.gone()) return LEFT
     const entry = await hub.enter(identity.user)
     try {
-      const full = hub.refusal(identity.user, visitor.ip, 0)
+      const full = hub.refusal(identity.user, visitor.ip, [])
       if (full !== undefined) return refused(full)
       const id = hub.newSessionId()
       entry.capture()
-      const answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id, frame })
+      const arrived = hub.expect(entry, visitor.ip)
+      let answer: Awaited<ReturnType<RelayClient['move']>>
+      try {
+        answer = await relay.move(node, { user: identity.user, session: ref, to: hub.node, as: id, frame })
+      } finally {
+        // From here to `open` nothing waits.
+        arrived()
+      }
       const captured = entry.captured()
       if (answer === undefined) return await this.#openNew(visitor, cursor)
       if ('code' in answer) return refused(answer)
@@ -221,7 +228,7 @@ export class Door {
       const start = cursor === undefined ? await this.#startOf(entry, device) : await this.#startAt(entry, cursor.epoch, cursor.inbox)
       // From here to `open` nothing waits, so that the limits hold.
       const older = device === '' ? [] : entry.sessions.filter((session) => session.device === device)
-      const reason = hub.refusal(user, ip, older.length)
+      const reason = hub.refusal(user, ip, older)
       if (reason !== undefined) return refused(reason)
       for (const session of older) session.close({ code: 'replaced', reason: 'a newer session of this device took over' })
       const { inbox } = start
@@ -257,7 +264,8 @@ export class Door {
     // Ahead of what has reached this node: either that is on its way, or the store has lost its end.
     const { messages } = await this.#options.hub.bus.readBefore(entry.user, Number.POSITIVE_INFINITY, 1)
     const newest = messages.at(-1)?.seq ?? 0
-    return inbox <= newest ? { inbox, gap: false, reader: 'known' } : { inbox: 0, gap: true, reader: 'newcomer' }
+    // The store may have been made anew meanwhile.
+    return epoch === entry.epoch && inbox <= newest ? { inbox, gap: false, reader: 'known' } : { inbox: 0, gap: true, reader: 'newcomer' }
   }
 
   // ---- both -------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ export type Reader = 'known' | 'newcomer'
 export async function readHistory(hub: Hub, entry: UserEntry, session: Session, reader: Reader): Promise<{ readonly truncated: boolean }> {
   let truncated = false
   while (session.kind !== 'closed' && !session.live && session.hasRoom) {
-    const { tail } = entry
+    const { tail, resets } = entry
     if (session.inbox >= tail) {
       session.goLive(session.inbox)
       break
@@ -35,6 +35,11 @@ export async function readHistory(hub: Hub, entry: UserEntry, session: Session, 
     const page = await hub.bus.read(entry.user, after, PAGE_MESSAGES)
     // The bus takes position 0 for a newcomer's; it may also be that of somebody who was there before the first message.
     const missed = page.truncated || (after === 0 && reader === 'known' && !(await hub.bus.isWhole(entry.user)))
+    if (entry.resets !== resets) {
+      // The gap frame went to all sessions of the user.
+      truncated = true
+      continue
+    }
     // Another reader was faster, or the client went back meanwhile.
     if (session.inbox !== after || session.live) continue
     if (missed) {

@@ -73,6 +73,8 @@ export class Hub implements SessionHost, UserEntryHost {
   readonly #rooms = new Map<Session, () => void>()
   readonly #wheel: Wheel<Session>
   readonly #timer: NodeJS.Timeout
+  /** Places kept for sessions that are on their way here. */
+  #expected = 0
   #dirty: Session[] = []
   #nextNumber = 1
 
@@ -119,15 +121,17 @@ export class Hub implements SessionHost, UserEntryHost {
 
   // ---- opening and closing ----------------------------------------------------------------------------------------
 
-  /** Why no further session can be opened; undefined: it can. `replacing`: so many of the user's would end for it. */
-  refusal(user: string, ip: string, replacing: number): CloseReason | undefined {
+  /** Why no further session can be opened; undefined: it can. `replacing`: those of the user's that would end for it. */
+  refusal(user: string, ip: string, replacing: readonly Session[]): CloseReason | undefined {
     const { maxSessions, maxSessionsPerUser, maxSessionsPerIp } = this.limits
-    if (this.#sessions.size - replacing >= maxSessions)
+    if (this.#sessions.size + this.#expected - replacing.length >= maxSessions)
       return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
-    if ((this.#users.get(user)?.sessions.length ?? 0) - replacing >= maxSessionsPerUser) {
+    const entry = this.#users.get(user)
+    if ((entry?.sessions.length ?? 0) + (entry?.expected ?? 0) - replacing.length >= maxSessionsPerUser) {
       return { code: 'rate_limited', reason: `the user has ${maxSessionsPerUser} sessions already`, retryAfterMs: 10_000 }
     }
-    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) - replacing >= maxSessionsPerIp) {
+    const fromThere = replacing.filter((session) => this.#ips.get(session) === ip)
+    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) - fromThere.length >= maxSessionsPerIp) {
       return { code: 'rate_limited', reason: `${maxSessionsPerIp} sessions come from this address already`, retryAfterMs: 10_000 }
     }
     return undefined
@@ -157,6 +161,18 @@ export class Hub implements SessionHost, UserEntryHost {
     this.#releaseUnused(entry)
   }
 
+  /** Keeps a place, within the limits, for a session that is on its way here. Call what it returns once, right before `open` or when none came. */
+  expect(entry: UserEntry, ip: string): () => void {
+    this.#expected++
+    entry.expected++
+    this.#countIp(ip, 1)
+    return () => {
+      this.#expected--
+      entry.expected--
+      this.#countIp(ip, -1)
+    }
+  }
+
   /** A name for a session to be: `<ref>.<secret>`. */
   newSessionId(): string {
     return `${this.node}.${(this.#nextNumber++).toString(36)}.${randomBytes(16).toString('base64url')}`
@@ -170,7 +186,7 @@ export class Hub implements SessionHost, UserEntryHost {
     entry.add(session)
     if (this.limits.maxSessionsPerIp > 0) {
       this.#ips.set(session, ip)
-      this.#perIp.set(ip, (this.#perIp.get(ip) ?? 0) + 1)
+      this.#countIp(ip, 1)
     }
     this.#events.opened(session, transport)
     return session
@@ -246,9 +262,7 @@ export class Hub implements SessionHost, UserEntryHost {
     const ip = this.#ips.get(session)
     if (ip !== undefined) {
       this.#ips.delete(session)
-      const left = (this.#perIp.get(ip) ?? 1) - 1
-      if (left === 0) this.#perIp.delete(ip)
-      else this.#perIp.set(ip, left)
+      this.#countIp(ip, -1)
     }
     const entry = this.#users.get(session.owner.user)
     entry?.remove(session)
@@ -278,6 +292,13 @@ export class Hub implements SessionHost, UserEntryHost {
   }
 
   // -----------------------------------------------------------------------------------------------------------------
+
+  #countIp(ip: string, change: 1 | -1): void {
+    if (this.limits.maxSessionsPerIp === 0) return
+    const count = (this.#perIp.get(ip) ?? 0) + change
+    if (count === 0) this.#perIp.delete(ip)
+    else this.#perIp.set(ip, count)
+  }
 
   #releaseUnused(entry: UserEntry): void {
     if (entry.sessions.length > 0 || entry.pins > 0 || this.#users.get(entry.user) !== entry) return

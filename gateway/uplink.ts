@@ -164,7 +164,8 @@ export class Uplink {
         // Unknown: the worker is there and has forgotten the session; else it may be gone.
         if (answered?.unknown || !(await this.#isThere(worker))) this.#worker = undefined
         if (Date.now() >= deadlineMs) return undefined
-        if (answered === undefined && this.#worker !== undefined) await pause(backoffMs)
+        // A worker that has gone is replaced at once, the first time.
+        if (this.#worker !== undefined || backoffMs > BACKOFF_MS.first) await pause(backoffMs)
       }
     } finally {
       this.#host.observe(kind, (performance.now() - startedMs) / 1000)

@@ -33,10 +33,13 @@ export class UserEntry implements UserSink, SessionUser {
   /** Position of the last durable message that reached this node live (or was there when it attached). */
   #tail = 0
   cursorPrefix = ''
+  #resets = 0
   #captured: Outbound[] | undefined = undefined
   ready: Promise<void> = READY
   /** Openings under way that need the entry. */
   pins = 0
+  /** Sessions on their way here from other nodes. */
+  expected = 0
 
   constructor(host: UserEntryHost, user: string) {
     this.#host = host
@@ -50,6 +53,11 @@ export class UserEntry implements UserSink, SessionUser {
 
   get tail(): number {
     return this.#tail
+  }
+
+  /** How often the store was made anew: what was read before means nothing after it. */
+  get resets(): number {
+    return this.#resets
   }
 
   get epoch(): string {
@@ -143,6 +151,7 @@ export class UserEntry implements UserSink, SessionUser {
   lost(after: number, reason: 'evicted' | 'reset'): void {
     if (reason === 'reset') {
       this.#tail = 0
+      this.#resets++
       if (this.#attachment !== undefined) this.cursorPrefix = flat(`${this.#tag}.${this.#attachment.epoch}.`)
     } else this.#tail = Math.max(this.#tail, after)
     for (const session of this.#sessions) {
