@@ -17,6 +17,7 @@ import type { Session } from '../../gateway/session.js'
 import { v1 } from '../../proto/messages.js'
 import { ClientPort } from '../../transports/client-port.js'
 import { Cors } from '../../transports/cors.js'
+import type { Routes } from '../../transports/engine/engine.js'
 import { nodeEngine } from '../../transports/engine/node-engine.js'
 import { StaticFiles } from '../../transports/static-files.js'
 import { patient } from './engine-host.js'
@@ -129,6 +130,8 @@ export class RigNode {
   leaving: CloseReason | undefined = undefined
   /** Of this node alone. */
   nowMs = () => Date.now()
+  /** Once it listens. */
+  routes: Routes | undefined = undefined
   #handlers: Pick<RelayHandlers, 'poll' | 'cancel' | 'send'> | undefined = undefined
   readonly #stops: (() => Promise<void> | void)[] = []
 
@@ -232,6 +235,7 @@ export class RigNode {
       refused: () => undefined,
       onError: (error) => this.errors.push(error),
     })
+    this.routes = port
     this.#handlers = {
       poll: (poll) => port.relayedPoll(poll),
       cancel: (id) => port.cancelPoll(id),
