@@ -66,6 +66,33 @@ t.test('coming back', async (t) => {
     }
   })
 
+  t.test('the old connection gets nothing while the new one is on its way', async (t) => {
+    const rig = await Rig.start(t)
+    const node = await rig.node({ limits: { sentMaxFrames: 2 } })
+    const old = await node.join({ user: 'alice' })
+    for (const id of ids(4)) {
+      await rig.publish('alice', [id])
+      await old.until(id)
+    }
+    const gate = new Gate()
+    node.steering.after = (call) => (call === 'read' ? gate.pass() : undefined)
+    const coming = node.enter({ user: 'alice', cursor: old.cursor('m1') })
+    await gate.arrived
+    for (const id of ['e1', 'e2', 'e3', 'e4']) {
+      rig.push('alice', id)
+      await tick()
+    }
+    gate.open()
+    const client = new Client()
+    const entrance = await coming
+    rig.push('alice', 'e5')
+    await tick()
+    client.enter(entrance)
+    t.same(old.messages, ids(4))
+    t.same(client.messages.toSorted(), ['e1', 'e2', 'e3', 'e4', 'e5', ...ids(3, 2)])
+    t.equal(client.recovered, true)
+  })
+
   t.test('further back than what is kept: durable messages are read again, of others only what is lost is told', async (t) => {
     const rig = await Rig.start(t)
     const node = await rig.node({ limits: { sentMaxFrames: 2 } })
@@ -554,7 +581,7 @@ t.test('a store that is made anew', async (t) => {
     const node = await rig.node()
     const epoch = await rig.bus.epoch('alice')
     const gate = new Gate()
-    node.steering.after = (call) => (call === 'readBefore' ? gate.pass() : undefined)
+    node.steering.before = (call) => (call === 'readBefore' ? gate.pass() : undefined)
     const cursor = formatCursor({ userTag: userTag('alice'), epoch, inbox: 2, at: undefined })
     await rig.publish('alice', ['x'])
     const coming = node.join({ user: 'alice', cursor })
