@@ -47,9 +47,9 @@ export interface StartOptions {
   readonly binary?: string
 }
 
-/** Path of an installed nats-server: HOLDWIRE_NATS_SERVER, PATH, the usual folders, the cache. Undefined: none. */
+/** Path of an installed nats-server: NATS_SERVER, PATH, the usual folders, the cache. Undefined: none. */
 export async function findNatsServer(): Promise<string | undefined> {
-  const named = process.env.HOLDWIRE_NATS_SERVER
+  const named = process.env.NATS_SERVER
   if (named !== undefined && named !== '') return (await isExecutable(named)) ? named : undefined
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
   for (const folder of [...folders, '/usr/sbin', '/usr/local/sbin', '/usr/local/bin', cacheFolder()]) {
@@ -67,8 +67,8 @@ export function getNatsServer(): Promise<string | undefined> {
 
 async function findOrInstall(): Promise<string | undefined> {
   const found = await findNatsServer()
-  if (found !== undefined || process.env.HOLDWIRE_NATS_SERVER) {
-    if (found === undefined) say(`HOLDWIRE_NATS_SERVER is not an executable file: ${process.env.HOLDWIRE_NATS_SERVER}`)
+  if (found !== undefined || process.env.NATS_SERVER) {
+    if (found === undefined) say(`NATS_SERVER is not an executable file: ${process.env.NATS_SERVER}`)
     return found
   }
   return withLock(async () => {
