@@ -208,7 +208,7 @@ spec:
             httpGet: { path: /readyz, port: internal }
             periodSeconds: 2
             timeoutSeconds: 2
-            failureThreshold: 1
+            failureThreshold: 2
           {{- if gt (int .preStopSeconds) 0 }}
           lifecycle:
             preStop:
