@@ -190,12 +190,6 @@ export class Session {
     this.#live = true
   }
 
-  /** Durable messages have to be read again from `inbox` on. */
-  fallBehind(inbox: number): void {
-    this.#inbox = inbox
-    this.#live = false
-  }
-
   /** The inbox was made anew: its positions start again. */
   inboxReset(): void {
     this.#inbox = 0
@@ -216,7 +210,8 @@ export class Session {
    * False: frames that are not in the inbox are lost.
    */
   restart(frame: number, inbox: number): boolean {
-    this.fallBehind(inbox)
+    this.#inbox = inbox
+    this.#live = false
     return this.#outbox.forgetDurable(frame, inbox)
   }
 

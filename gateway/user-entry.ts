@@ -64,10 +64,6 @@ export class UserEntry implements UserSink, SessionUser {
     return this.#attachment?.epoch ?? ''
   }
 
-  get tag(): string {
-    return this.#tag
-  }
-
   /** Begins live delivery; `ready` says when. */
   begin(bus: Bus): void {
     const attaching = this.#attach(bus)

@@ -230,17 +230,7 @@ class SocketCarrier implements Carrier, SocketOwner {
   }
 }
 
-/** A close frame holds 123 bytes of reason. */
-const REASON_LIMIT_BYTES = 123
-
-function closeWith(socket: MessageSocket, reason: CloseReason): void {
-  const bytes = Buffer.from(reason.reason)
-  const text =
-    bytes.length <= REASON_LIMIT_BYTES
-      ? reason.reason
-      : bytes
-          .subarray(0, REASON_LIMIT_BYTES)
-          .toString('utf8')
-          .replace(/\ufffd+$/, '')
-  socket.close(REASONS[reason.code].websocket ?? 1011, text)
+/** The engine cuts the reason to what a close frame holds. */
+function closeWith(socket: MessageSocket, { code, reason }: CloseReason): void {
+  socket.close(REASONS[code].websocket ?? 1011, reason)
 }
