@@ -2,16 +2,22 @@
 
 import { join } from 'node:path'
 import { Child } from './child.js'
-import type { GeneratorFigures, GeneratorOrder, GeneratorReport, TransportName } from './orders.js'
+import type { WireTarget } from './lab/contender.js'
+import type { GeneratorFigures, GeneratorOrder, GeneratorReport } from './orders.js'
 import type { Progress } from './progress.js'
 
 export interface CrowdOptions {
   readonly root: string
-  readonly port: number
-  readonly transport: TransportName
+  readonly wire: WireTarget
   readonly users: number
   readonly firstUser: number
   readonly ackEvery: number
+  /** Undefined: 100. */
+  readonly concurrency?: number
+  /** To open all of them; undefined: half a minute and 10 ms for each. */
+  readonly timeoutMs?: number
+  /** Told of the generator process before it does anything. */
+  readonly onStarted?: (pid: number) => void
 }
 
 const CONCURRENCY = 100
@@ -32,13 +38,18 @@ export class Crowd {
   }
 
   /** Throws when not every session could be opened. */
-  static async open({ root, ...rest }: CrowdOptions, progress: Progress): Promise<Crowd> {
+  static async open(options: CrowdOptions, progress: Progress): Promise<Crowd> {
+    const { root, wire, users, firstUser, ackEvery, concurrency = CONCURRENCY, timeoutMs = 30_000 + users * 10 } = options
     const crowd = new Crowd(root, progress)
-    crowd.#child.tell({ kind: 'open', concurrency: CONCURRENCY, waitSeconds: WAIT_SECONDS, ...rest })
-    const { open, failed, why } = await crowd.#child.next('opened', 30_000 + rest.users * 10)
-    if (failed > 0) {
-      crowd.close()
-      throw new Error(`${open} sessions opened, ${failed} did not: ${JSON.stringify(why)}`)
+    options.onStarted?.(crowd.pid)
+    try {
+      const opened = crowd.#child.next('opened', timeoutMs)
+      crowd.#child.tell({ kind: 'open', wire, users, firstUser, ackEvery, concurrency, waitSeconds: WAIT_SECONDS })
+      const { open, failed, why } = await opened
+      if (failed > 0) throw new Error(`${open} sessions opened, ${failed} did not: ${JSON.stringify(why)}`)
+    } catch (error) {
+      crowd.#child.kill()
+      throw error
     }
     return crowd
   }
@@ -51,15 +62,30 @@ export class Crowd {
     this.#child.tell({ kind: 'watch' })
   }
 
-  reset(): void {
+  /** When this is over, what comes counts anew. */
+  async reset(): Promise<void> {
     this.#child.tell({ kind: 'reset' })
+    await this.figures()
   }
 
   async figures(): Promise<GeneratorFigures> {
     const report = this.#child.next('report', REPORT_TIMEOUT_MS)
     this.#child.tell({ kind: 'report' })
-    const { counts, latency, open, lost, load } = await report
-    return { counts, latency, open, lost, load }
+    const { kind: _, ...figures } = await report
+    return figures
+  }
+
+  async cut(): Promise<void> {
+    const cut = this.#child.next('cut', REPORT_TIMEOUT_MS)
+    this.#child.tell({ kind: 'cut' })
+    await cut
+  }
+
+  /** Until the next message of each has come on its new connection. */
+  async return(concurrency: number, timeoutMs: number): Promise<void> {
+    const returned = this.#child.next('returned', timeoutMs)
+    this.#child.tell({ kind: 'return', concurrency })
+    await returned
   }
 
   close(): void {

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
-import { delimiter } from 'node:path'
+import { WIDER_PATH } from './processes.js'
 
 export interface Environment {
   readonly holdwire: string
@@ -32,9 +32,8 @@ export function environment(packageFile: string): Environment {
 }
 
 function natsVersion(): string {
-  const path = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/usr/local/sbin`
   try {
-    return execFileSync('nats-server', ['--version'], { encoding: 'utf8', env: { ...process.env, PATH: path } }).trim()
+    return execFileSync('nats-server', ['--version'], { encoding: 'utf8', env: { ...process.env, PATH: WIDER_PATH } }).trim()
   } catch {
     // Measured without it (`--topology serve`).
     return 'none'

@@ -3,7 +3,8 @@
 import { EMPTY, join, keep } from './wire.js'
 
 export interface ResponseOwner {
-  head(status: number): void
+  /** `text`: the whole head, without the empty line. */
+  head(status: number, text: string): void
   /** A piece of the body; borrowed. */
   body(bytes: Buffer): void
   /** The response is complete (never for a body that lasts until the end of the connection). */
@@ -94,6 +95,6 @@ export class ResponseReader {
     const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
     if (/\r\ntransfer-encoding: *chunked/i.test(head)) this.#part = CHUNK_SIZE
     else this.#part = length === undefined ? { kind: 'open-ended' } : { kind: 'counted', left: Number(length) }
-    this.#owner.head(Number(head.slice(9, 12)))
+    this.#owner.head(Number(head.slice(9, 12)), head)
   }
 }

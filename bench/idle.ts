@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Crowd } from './crowd.js'
 import type { BenchOptions } from './options.js'
-import type { TransportName } from './orders.js'
+import { type TransportName, wireTarget } from './orders.js'
 import { cpuUsOf, type Memory, memoryOf } from './process-figures.js'
 import type { Progress } from './progress.js'
 import { type Measured, Topology } from './topology.js'
@@ -44,7 +44,7 @@ export async function measureIdle(
   const topology = await Topology.start({ kind: options.topology, engine, root })
   const crowds: Crowd[] = []
   try {
-    const crowd = { root, port: topology.clientPort, transport, ackEvery: options.ackEvery }
+    const crowd = { root, wire: wireTarget(transport, topology.clientPorts[0] ?? 0), ackEvery: options.ackEvery }
     const warmUp = await Crowd.open({ ...crowd, users: WARM_UP_SESSIONS, firstUser: options.sessions }, progress)
     crowds.push(warmUp)
     await pause(SETTLE_MS)

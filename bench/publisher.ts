@@ -67,7 +67,7 @@ async function publishAtRate(rate: number, seconds: number): Promise<void> {
   const startUs = nowUs()
   const count = Math.round(rate * seconds)
   for (let sent = 0; sent < count; ) {
-    const due = Math.min(count, Math.floor(((nowUs() - startUs) * rate) / 1_000_000))
+    const due = Math.min(count, Math.floor(((nowUs() - startUs) * rate) / 1_000_000) + 1)
     const before = sent
     while (sent < due && sent - before < BURST && mayPublish()) publishOne(startUs + Math.round((sent++ * 1_000_000) / rate))
     await (sent - before === BURST ? turn() : pause(1))

@@ -1,6 +1,7 @@
 // What the load generator received: exact counts for each user, and latencies from the intended moment of sending.
 
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { DurationHistogram } from './duration-histogram.js'
+import type { LatencyFigures } from './lab/result.js'
 
 export interface Counts {
   readonly received: number
@@ -19,12 +20,10 @@ export interface LatencyUs {
   readonly max: number
 }
 
-const HIGHEST_US = 600_000_000
-
 export class Tally {
   /** The last number of each user. */
   readonly #last: Uint32Array
-  readonly #latency: RecordableHistogram = createHistogram({ lowest: 1, highest: HIGHEST_US, figures: 3 })
+  readonly #latency = new DurationHistogram()
   #received = 0
   #missing = 0
   #repeated = 0
@@ -42,8 +41,7 @@ export class Tally {
     }
     this.#missing += k - last - 1
     this.#last[user] = k
-    // Clocks of one machine agree to the microsecond, not better.
-    this.#latency.record(Math.min(Math.max(Math.round(latencyUs), 1), HIGHEST_US))
+    this.#latency.record(latencyUs)
   }
 
   get counts(): Counts {
@@ -51,8 +49,13 @@ export class Tally {
   }
 
   get latency(): LatencyUs {
-    const at = (percentile: number) => this.#latency.percentile(percentile)
-    return { count: this.#latency.count, p50: at(50), p90: at(90), p99: at(99), p999: at(99.9), max: this.#latency.max }
+    const { count, p50, p90, p99, p999, max } = this.#latency.figures
+    return { count, p50, p90, p99, p999, max }
+  }
+
+  /** With the whole distribution. */
+  get latencyFigures(): LatencyFigures {
+    return this.#latency.figures
   }
 
   /** Latencies from now on; the counts go on. */

@@ -6,7 +6,15 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Child } from './child.js'
 import { Crowd } from './crowd.js'
 import type { BenchOptions } from './options.js'
-import type { GeneratorFigures, Load, PublisherOrder, PublisherReport, PublisherSetup, TransportName } from './orders.js'
+import {
+  type GeneratorFigures,
+  type Load,
+  type PublisherOrder,
+  type PublisherReport,
+  type PublisherSetup,
+  type TransportName,
+  wireTarget,
+} from './orders.js'
 import { cpuUsOf, machineTime } from './process-figures.js'
 import type { Progress } from './progress.js'
 import type { LatencyUs } from './tally.js'
@@ -54,12 +62,13 @@ export async function measureUnicast(
   root: string,
   progress: Progress,
 ): Promise<UnicastRow[]> {
-  const topology = await Topology.start({ kind: 'split', engine, root })
+  const topology = await Topology.start({ kind: 'split', engine, root, profileFolder: options.profileFolder })
   let crowd: Crowd | undefined
   let publisher: Publisher | undefined
   try {
     const { sessions, ackEvery, seed, sizeBytes, ephemeral } = options
-    crowd = await Crowd.open({ root, port: topology.clientPort, transport, users: sessions, firstUser: 0, ackEvery }, progress)
+    const wire = wireTarget(transport, topology.clientPorts[0] ?? 0)
+    crowd = await Crowd.open({ root, wire, users: sessions, firstUser: 0, ackEvery }, progress)
     const setup: PublisherSetup = {
       natsUrl: topology.natsUrl,
       partitions: topology.partitions,
@@ -143,7 +152,7 @@ class Run {
     const { options, engine, transport, measured, crowd } = this.#parts
     const receivedBefore = this.#received
     const publishedBefore = this.#published
-    crowd.reset()
+    await crowd.reset()
     const machineBefore = machineTime()
     const cpuBefore = measured.map(({ pid }) => cpuUsOf(pid))
     const published = await this.publish(rate, options.seconds)

@@ -1,15 +1,17 @@
-// WebSocket as a benchmark client speaks it (RFC 6455).
+// Holdwire's protocol over a WebSocket, in JSON, as a benchmark client speaks it. Settings: `topic`, to subscribe to before the
+// session counts as open; `deflate`: `on`.
 
-import { cursorIn, EMPTY, isHello, join, keep, type Wire, type WireHost, type WireOptions } from './wire.js'
+import { clientFrame, OPCODE, type WebSocketOwner, WebSocketReader } from './websocket-reader.js'
+import { cursorIn, isHello, type Wire, type WireHost, type WireOptions } from './wire.js'
 
-const END_OF_HEAD = Buffer.from('\r\n\r\n')
-const OPCODE = { text: 1, close: 8, ping: 9, pong: 10 }
+const SUBSCRIBED = Buffer.from('"ref":"topic"')
 
-export class WebSocketWire implements Wire {
+export class WebSocketWire implements Wire, WebSocketOwner {
   readonly #host: WireHost
   readonly #options: WireOptions
-  #phase: 'upgrading' | 'greeting' | 'open' = 'upgrading'
-  #rest = EMPTY
+  #reader: WebSocketReader | undefined
+  #phase: 'greeting' | 'subscribing' | 'open' = 'greeting'
+  #cursor = ''
   #unacknowledged = 0
 
   constructor(host: WireHost, options: WireOptions) {
@@ -18,78 +20,64 @@ export class WebSocketWire implements Wire {
   }
 
   start(): void {
-    const head = [
-      `GET /ws?user=${encodeURIComponent(this.#options.user)} HTTP/1.1`,
-      'Host: 127.0.0.1',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    ]
-    this.#host.send(Buffer.from(`${head.join('\r\n')}\r\n\r\n`))
+    const { user, settings } = this.#options
+    this.#phase = 'greeting'
+    const resume = this.#cursor === '' ? '' : `&cursor=${this.#cursor}`
+    this.#reader = new WebSocketReader(this, {
+      target: `/ws?user=${encodeURIComponent(user)}${resume}`,
+      deflate: settings.deflate === 'on',
+    })
   }
 
   receive(bytes: Buffer): void {
-    const input = join(this.#rest, bytes)
-    let at = 0
-    if (this.#phase === 'upgrading') {
-      const end = input.indexOf(END_OF_HEAD)
-      if (end === -1) {
-        this.#rest = keep(input, 0)
-        return
-      }
-      const status = input.toString('latin1', 9, 12)
-      if (status !== '101') {
-        this.#host.ended(`HTTP ${status}`)
-        return
-      }
-      this.#phase = 'greeting'
-      at = end + END_OF_HEAD.length
-    }
-    while (at + 2 <= input.length) {
-      const short = input.readUInt8(at + 1)
-      const header = short < 126 ? 2 : short === 126 ? 4 : 10
-      if (at + header > input.length) break
-      const length = short < 126 ? short : short === 126 ? input.readUInt16BE(at + 2) : Number(input.readBigUInt64BE(at + 2))
-      const end = at + header + length
-      if (end > input.length) break
-      this.#frame(input.readUInt8(at) & 0x0f, input.subarray(at + header, end))
-      at = end
-    }
-    this.#rest = keep(input, at)
+    this.#reader?.receive(bytes)
   }
 
-  #frame(opcode: number, payload: Buffer): void {
-    switch (opcode) {
-      case OPCODE.ping:
-        this.#host.send(clientFrame(OPCODE.pong, payload))
-        return
-      case OPCODE.close:
-        this.#host.ended(`close ${payload.length >= 2 ? payload.readUInt16BE(0) : 1005}`)
-        return
-      case OPCODE.text:
-        break
-      default:
-        return
-    }
-    if (this.#phase === 'greeting' && isHello(payload)) {
-      this.#phase = 'open'
-      this.#host.opened()
-    }
+  send(bytes: Buffer): void {
+    this.#host.send(bytes)
+  }
+
+  upgraded(): void {
+    // The session is there when it has said hello.
+  }
+
+  ended(why: string): void {
+    this.#host.ended(why)
+  }
+
+  message(payload: Buffer): void {
+    // Frames end with their cursor; the data before it may be long.
+    this.#cursor = cursorIn(payload, Math.max(0, payload.length - CURSOR_REACH)) ?? cursorIn(payload) ?? this.#cursor
+    this.#greet(payload)
     this.#host.frames(payload)
     if (++this.#unacknowledged < this.#options.ackEvery) return
     this.#unacknowledged = 0
-    const cursor = cursorIn(payload)
-    if (cursor !== undefined) this.#host.send(clientFrame(OPCODE.text, Buffer.from(`{"type":"ack","cursor":"${cursor}"}`)))
+    this.#say(`{"type":"ack","cursor":"${this.#cursor}"}`)
+  }
+
+  leave(): void {
+    if (this.#phase !== 'greeting') this.#host.send(clientFrame(OPCODE.close, NORMAL_CLOSURE))
+  }
+
+  #greet(payload: Buffer): void {
+    if (this.#phase === 'greeting' && isHello(payload)) {
+      const { topic } = this.#options.settings
+      this.#phase = topic === undefined ? 'open' : 'subscribing'
+      if (topic !== undefined) this.#say(JSON.stringify({ type: 'subscribe', topic, ref: 'topic' }))
+    } else if (this.#phase === 'subscribing' && payload.includes(SUBSCRIBED)) {
+      if (!payload.includes(OK)) this.#host.ended(`not subscribed: ${payload.toString('utf8', 0, 200)}`)
+      this.#phase = 'open'
+    } else return
+    if (this.#phase === 'open') this.#host.opened()
+  }
+
+  #say(text: string): void {
+    this.#host.send(clientFrame(OPCODE.text, Buffer.from(text)))
   }
 }
 
-/** At most 65,535 bytes. Masked, as a client must, with zeroes, which leave the payload as it is (RFC 6455 §5.3 asks for randomness against proxies; there is none). */
-function clientFrame(opcode: number, payload: Buffer): Buffer {
-  const long = payload.length > 125
-  const head = Buffer.alloc(long ? 8 : 6)
-  head[0] = 0x80 | opcode
-  head[1] = 0x80 | (long ? 126 : payload.length)
-  if (long) head.writeUInt16BE(payload.length, 2)
-  return Buffer.concat([head, payload])
-}
+/** 1000 (RFC 6455 §7.4.1). */
+const NORMAL_CLOSURE = Buffer.from([0x03, 0xe8])
+const OK = Buffer.from('"ok":true')
+/** A cursor has at most 128 bytes. */
+const CURSOR_REACH = 160

@@ -1,29 +1,35 @@
-// One client connection of the load generator as its protocol sees it: bytes in, bytes out, no socket. As little work and memory as
-// will do, so that one process can be ten thousand clients.
+// One client of the load generator as its protocol sees it: bytes in, bytes out, no socket. As little work and memory as will do,
+// so that one process can be ten thousand clients.
 
 export interface WireHost {
   send(bytes: Buffer): void
-  /** `hello` has come: the session is there. */
+  /** The session is there; again when it has come back on a new connection. */
   opened(): void
-  /** One or more whole frames as they came. */
+  /** One or more whole frames as they came. Each payload in them counts as a message. */
   frames(bytes: Buffer): void
+  /** Another connection takes the place of this one: `start` is called when it is there. */
+  reconnect(): void
   /** The server refused or ended it, or broke the protocol. */
   ended(why: string): void
 }
 
 export interface Wire {
-  /** The connection is there. */
+  /** A connection is there: the first, or another one after `reconnect` or after a cut. Then the session is resumed. */
   start(): void
   /** `bytes` are borrowed. */
   receive(bytes: Buffer): void
+  /** Says that the session is over for good, where that can be said before the connection is closed. */
+  leave?(): void
 }
 
 export interface WireOptions {
   readonly user: string
   /** WebSocket: an acknowledgement is sent after so many messages. */
   readonly ackEvery: number
-  /** Poll: how long the server may hold a request. */
+  /** Polls and BOSH: how long the server may hold a request. */
   readonly waitSeconds: number
+  /** What else this kind of wire wants to know (`WireTarget.settings`). */
+  readonly settings: Readonly<Record<string, string>>
 }
 
 export const EMPTY: Buffer = Buffer.alloc(0)

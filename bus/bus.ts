@@ -97,6 +97,8 @@ export interface BusStats {
   readonly healed: number
   readonly duplicatesDropped: number
   readonly inFlight: number
+  /** Durable publishes that ended without an acknowledgement, since the start. */
+  readonly publishFailures: ReadonlyMap<BusErrorCode, number>
 }
 
 /** What both implementations are told. */
@@ -131,6 +133,13 @@ export interface Bus {
 
   /** Hands `data` to whoever is attached to the user now; nothing is stored. False: not sent (down, or over the local limit). */
   push(user: string, data: Uint8Array): boolean
+
+  /**
+   * `push` of one message to many users, at less than it costs one by one; attached users share `data`, which nobody may change.
+   * How many it was sent for: all of them, or as many of the first as went out before the bus was down or over the local limit.
+   * Throws BusError `bad_user` and `too_large`, before anything is sent.
+   */
+  pushMany(users: readonly string[], data: Uint8Array): number
 
   /** Starts live delivery; at most one attachment a user and Bus. When it resolves, delivery has begun. Throws BusError. */
   attach(user: string, sink: UserSink): Promise<Attachment>

@@ -24,6 +24,7 @@ import { checkAddress, type Exchange } from './embedded-exchange.js'
 import type { Inboxes } from './embedded-inbox.js'
 import type { Live, LiveOwner } from './embedded-live.js'
 import type { EmbeddedStore } from './embedded-store.js'
+import { PublishFailures } from './publish-failures.js'
 import type { TurnQueue } from './turn-queue.js'
 import { isUserId } from './user-token.js'
 
@@ -61,6 +62,7 @@ export class EmbeddedHandle implements Bus {
   readonly #servers = new Set<Unsubscribe>()
   readonly #listeners = new Set<Unsubscribe>()
   readonly #calls: CallsInFlight
+  readonly #failures = new PublishFailures()
   /** Publishes that wait for the bus to come back; in flight too. */
   #whenUp: (() => void)[] = []
   /** Requests being answered here. */
@@ -112,6 +114,18 @@ export class EmbeddedHandle implements Bus {
     if (data.length > this.#core.maxMessageBytes) return false
     if (this.#state === 'up' && !this.#core.live.has(user)) return true
     return this.#queue(data, (owned) => this.#core.live.ephemeral(user, owned))
+  }
+
+  pushMany(users: readonly string[], data: Uint8Array): number {
+    for (const user of users) checkUser(user)
+    const { live, maxMessageBytes } = this.#core
+    if (data.length > maxMessageBytes) throw new BusError('too_large', `a message has at most ${maxMessageBytes} bytes`)
+    const attached = users.filter((user) => live.has(user))
+    if (this.#state === 'up' && attached.length === 0) return users.length
+    const queued = this.#queue(data, (owned) => {
+      for (const user of attached) live.ephemeral(user, owned)
+    })
+    return queued ? users.length : 0
   }
 
   async attach(user: string, sink: UserSink): Promise<Attachment> {
@@ -236,7 +250,7 @@ export class EmbeddedHandle implements Bus {
 
   stats(): BusStats {
     const { attached, gaps, healed, duplicatesDropped } = this.#owner
-    return { attached, gaps, healed, duplicatesDropped, inFlight: this.#calls.size }
+    return { attached, gaps, healed, duplicatesDropped, inFlight: this.#calls.size, publishFailures: this.#failures.counts }
   }
 
   close(deadlineMs = CLOSE_DEADLINE_MS): Promise<void> {
@@ -311,11 +325,16 @@ export class EmbeddedHandle implements Bus {
     if (owned.length > this.#core.maxMessageBytes)
       throw new BusError('too_large', `a message has at most ${this.#core.maxMessageBytes} bytes`)
     if (this.#state === 'closed') throw new BusError('disconnected')
-    return this.#calls.call<PublishAck>(this.#writeTimeoutMs(options?.timeoutMs), (resolve, reject) => {
-      const go = () => this.#core.store.publish(user, id, owned).then(resolve, reject)
-      if (this.#state === 'up') go()
-      else this.#whenUp.push(go)
-    })
+    try {
+      return await this.#calls.call<PublishAck>(this.#writeTimeoutMs(options?.timeoutMs), (resolve, reject) => {
+        const go = () => this.#core.store.publish(user, id, owned).then(resolve, reject)
+        if (this.#state === 'up') go()
+        else this.#whenUp.push(go)
+      })
+    } catch (error) {
+      this.#failures.note(error)
+      throw error
+    }
   }
 
   /** In memory a write takes effect in the next turn: no timer. */

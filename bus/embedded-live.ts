@@ -37,7 +37,7 @@ class LiveAttachment implements Attachment {
   /** Something after `position` was not handed over. */
   behind = false
   /** Of the same user. Stays as it is when detached: somebody may be walking along. */
-  next: LiveAttachment | undefined
+  next: LiveAttachment | undefined = undefined
   readonly #live: Live
 
   constructor(live: Live, owner: LiveOwner, user: string, sink: UserSink, from: number, epoch: string) {

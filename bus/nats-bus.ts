@@ -21,6 +21,7 @@ import {
 import { AckInbox } from './nats-ack-inbox.js'
 import { NatsBucket } from './nats-bucket.js'
 import { type NatsBusOptions, NatsConnection } from './nats-connection.js'
+import { CROWD, crowdMessages } from './nats-crowd.js'
 import { type InboxPlace, InboxReader } from './nats-inbox-reader.js'
 import { JetStreamApi } from './nats-jetstream.js'
 import { sleep } from './nats-limiter.js'
@@ -29,6 +30,7 @@ import { Replay } from './nats-replay.js'
 import { NatsRpc } from './nats-rpc.js'
 import { ensureStream, epochOf, inboxStream, subjects } from './nats-streams.js'
 import { NatsUsers } from './nats-users.js'
+import { PublishFailures } from './publish-failures.js'
 import { encodeToken, partitionOf, userToken } from './user-token.js'
 
 export type { NatsBusOptions } from './nats-connection.js'
@@ -81,6 +83,7 @@ class NatsBus implements Bus {
   readonly #users: NatsUsers
   readonly #replay: Replay
   readonly #calls: NatsRpc
+  readonly #failures = new PublishFailures()
   readonly #buckets = new Map<string, NatsBucket>()
   readonly #stateHandlers = new Set<(state: BusState) => void>()
   /** Of the subscriptions: lost · back, but what was missed is still being replayed · all there. */
@@ -120,7 +123,12 @@ class NatsBus implements Bus {
     // A retry after the duplicate window would be stored again.
     const windowMs = this.#options.duplicateWindowSeconds * 1_000 - WINDOW_MARGIN_MS
     const timeoutMs = Math.min(options.timeoutMs ?? this.#options.requestTimeoutMs, windowMs)
-    return this.#acks.publish(partition.lane, subject, headers, data, timeoutMs)
+    try {
+      return await this.#acks.publish(partition.lane, subject, headers, data, timeoutMs)
+    } catch (error) {
+      this.#failures.note(error)
+      throw error
+    }
   }
 
   async publishMany(
@@ -143,7 +151,25 @@ class NatsBus implements Bus {
   push(user: string, data: Uint8Array): boolean {
     const token = userToken(user)
     if (data.length > this.#options.maxMessageBytes) throw new BusError('too_large')
-    return this.#state !== 'closed' && this.#rpc.send(subjects.user(token), data)
+    return this.#state !== 'closed' && this.#rpc.send(subjects.user(token), Buffer.from(data))
+  }
+
+  pushMany(users: readonly string[], data: Uint8Array): number {
+    const tokens = users.map(userToken)
+    if (data.length > this.#options.maxMessageBytes) throw new BusError('too_large')
+    if (this.#state === 'closed') return 0
+    let sent = 0
+    if (tokens.length < CROWD) {
+      const copy = Buffer.from(data)
+      while (sent < tokens.length && this.#rpc.send(subjects.user(tokens[sent] ?? ''), copy)) sent++
+      return sent
+    }
+    const limit = this.#rpc.client.info?.max_payload ?? Number.POSITIVE_INFINITY
+    for (const { users: count, message } of crowdMessages(tokens, data, limit)) {
+      if (!this.#rpc.send(subjects.crowd, message)) break
+      sent += count
+    }
+    return sent
   }
 
   async attach(user: string, sink: UserSink): Promise<Attachment> {
@@ -219,6 +245,7 @@ class NatsBus implements Bus {
       healed: this.#users.healedCount,
       duplicatesDropped: this.#users.duplicates,
       inFlight: this.#acks.inFlight + this.#calls.inFlight,
+      publishFailures: this.#failures.counts,
     }
   }
 

@@ -5,6 +5,7 @@ import { type NatsConnection as Client, type ConnectionOptions, connect, Events,
 import { BusError, type BusOptions } from './bus.js'
 import { within } from './nats-limiter.js'
 import { ReplyInbox } from './nats-reply-inbox.js'
+import { writeOnceATurn } from './nats-turn-writes.js'
 import { encodeToken } from './user-token.js'
 
 const UNFLUSHED_LIMIT_BYTES = 16 * 1024 * 1024
@@ -55,7 +56,9 @@ export class NatsConnection {
       Math.max(1_000, options.requestTimeoutMs),
     )
     try {
-      return new NatsConnection(await connect(clientOptions(options, role)), options)
+      const client = await connect(clientOptions(options, role))
+      writeOnceATurn(client)
+      return new NatsConnection(client, options)
     } catch (error) {
       throw new BusError('disconnected', `NATS: ${error instanceof Error ? error.message : String(error)}`)
     } finally {
@@ -86,11 +89,13 @@ export class NatsConnection {
     return this.#state === 'up'
   }
 
-  /** At most once: false when there is no connection, or when too much is on its way already (the client itself has no limit). */
+  /**
+   * At most once: false when there is no connection, or when too much is on its way already (the client itself has no limit).
+   * `data` is written later, in a microtask: a caller whose buffer may be used again gives a copy.
+   */
   send(subject: string, data: Uint8Array): boolean {
     if (this.#state !== 'up' || this.#unflushedBytes > UNFLUSHED_LIMIT_BYTES) return false
-    // A copy: the client writes in a microtask, and the caller may use its buffer again.
-    this.client.publish(subject, Buffer.from(data))
+    this.client.publish(subject, data)
     this.#unflushedBytes += data.length + subject.length
     this.#sinceFlushBytes += data.length + subject.length
     if (this.#sinceFlushBytes > FLUSH_EVERY_BYTES) {

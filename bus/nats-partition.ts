@@ -9,12 +9,12 @@ export class Partition {
   /** Everything up to here that was stored for a user attached then has come live (or is being healed for that user). */
   high: number
   /** `high` as it was when the connection was lost; undefined: not lost, or replayed since. Live messages do not move it. */
-  frozen: number | undefined
+  frozen: number | undefined = undefined
   epoch: string
   /** When the epoch was last compared with the server's (of performance.now()). */
   checkedAt = performance.now()
   /** The next comparison, when one is wanted. */
-  check: NodeJS.Timeout | undefined
+  check: NodeJS.Timeout | undefined = undefined
 
   constructor(
     readonly index: number,

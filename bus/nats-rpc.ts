@@ -10,7 +10,7 @@ import { userToken } from './user-token.js'
 const ADDRESS = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/
 const TOPIC = /^([A-Za-z0-9_-]+\.)*([A-Za-z0-9_-]+|\*)$/
 /** First words of the subjects that are not addresses. */
-const TAKEN = new Set(['in', 'u', 'sig', '_INBOX'])
+const TAKEN = new Set(['in', 'u', 'us', 'sig', '_INBOX'])
 const COLLECT_MS = 50
 
 export class NatsRpc {
@@ -66,7 +66,7 @@ export class NatsRpc {
   signal(topic: string, data: Uint8Array): void {
     if (!ADDRESS.test(topic)) throw new BusError('rejected', `not a topic: ${topic}`)
     if (data.length > (this.#connection.client.info?.max_payload ?? data.length)) throw new BusError('too_large')
-    this.#connection.send(`sig.${topic}`, data)
+    this.#connection.send(`sig.${topic}`, Buffer.from(data))
   }
 
   async onSignal(topic: string, handler: (data: Uint8Array, topic: string) => void): Promise<Unsubscribe> {

@@ -14,6 +14,8 @@ export const subjects = {
   inbox: (partition: number, token: string) => `in.${partition}.${token}`,
   /** Where a user's messages arrive, durable and ephemeral ones. Nobody may subscribe to `u.>`: it would make everybody look online. */
   user: (token: string) => `u.${token}`,
+  /** Ephemeral messages that each are for many users. */
+  crowd: 'us',
 } as const
 
 /** Room for headers: a stream's largest message counts them too. */

@@ -115,6 +115,15 @@ export class UserEntry implements Attachment, LightSubscription {
 
   // ---- from the keeper ----
 
+  /** An ephemeral message that came with others' names on it. */
+  pushed(data: Uint8Array): void {
+    try {
+      this.sink.ephemeral(data)
+    } catch (problem) {
+      this.keeper.onError(problem, 'user sink')
+    }
+  }
+
   /** Joining is over: delivery goes on after `position`. */
   joined(position: number): void {
     this.from = position

@@ -1,7 +1,9 @@
 // The attached users of this process: attaching, reading what was lost, looking for losses that nothing else shows.
 
+import type { Msg, Subscription } from 'nats'
 import { type Attachment, BusError, type UserSink } from './bus.js'
 import type { NatsConnection } from './nats-connection.js'
+import { readCrowd } from './nats-crowd.js'
 import type { InboxReader } from './nats-inbox-reader.js'
 import type { JetStreamApi } from './nats-jetstream.js'
 import { LightSubscriptions } from './nats-light-subscription.js'
@@ -32,6 +34,7 @@ export class NatsUsers implements EntryKeeper {
   checkEpoch: (partition: Partition) => Promise<void> = () => Promise.resolve()
   readonly #sweepTimer: NodeJS.Timeout
   #sweep: Iterator<UserEntry> | undefined
+  #crowd: Subscription | undefined
   #sweepDue = 0
   #epochDue = 0
 
@@ -54,6 +57,8 @@ export class NatsUsers implements EntryKeeper {
     const subject = subjects.user(token)
     if (this.entries.has(subject)) throw new BusError('rejected', 'the user is attached already')
     const entry = new UserEntry(user, subject, this.#partition(token), this, sink)
+    // With the first user: a process that attaches nobody needs none of these messages.
+    this.#crowd ??= this.#data.client.subscribe(subjects.crowd, { callback: (error, message) => this.#toCrowd(error, message) })
     this.entries.set(subject, entry)
     this.#subscriptions.add(entry)
     try {
@@ -106,8 +111,31 @@ export class NatsUsers implements EntryKeeper {
 
   stop(): void {
     clearInterval(this.#sweepTimer)
+    this.#crowd?.unsubscribe()
     for (const partition of this.#partitions) clearTimeout(partition.check)
     for (const entry of [...this.entries.values()]) entry.detach()
+  }
+
+  /** An exception in here would stop the client's reader. */
+  #toCrowd(error: Error | null, message: Msg): void {
+    try {
+      if (error !== null) {
+        // The client has closed it; whoever attaches next tries again.
+        this.#crowd = undefined
+        throw error
+      }
+      const { tokens, data } = readCrowd(message.data)
+      // Only of the data, and only for somebody: what is kept of it must not keep the list, nor the socket's buffer.
+      let copy: Buffer | undefined
+      for (const token of tokens) {
+        const entry = this.entries.get(subjects.user(token))
+        if (entry === undefined) continue
+        copy ??= Buffer.from(data)
+        entry.pushed(copy)
+      }
+    } catch (problem) {
+      this.onError(problem, 'message to many users')
+    }
   }
 
   /**
@@ -122,6 +150,7 @@ export class NatsUsers implements EntryKeeper {
       await this.#data.subscribed(deadline)
       const last = await this.#api.lastSequence(entry.partition.stream, inbox)
       if (entry.held !== 'joining') throw new BusError('rejected', 'detached, or not allowed to subscribe')
+      if (this.#crowd === undefined) throw new BusError('rejected', `not allowed to subscribe to ${subjects.crowd}`)
       if (generation === this.#data.generation && epoch === entry.partition.epoch) return entry.joined(last)
     }
   }

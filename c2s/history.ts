@@ -7,8 +7,13 @@ import { v1 } from '../proto/messages.js'
 import type { WorkerLimits } from './limits.js'
 import { Refusal } from './refusal.js'
 
-/** Reads of the inbox for one page; what is left out (expired, no message) may take more than one. */
+/**
+ * Reads of the inbox for a page that has something; what is left out (expired, copies of what the user sent by XMPP) may take
+ * more than one. Until there is something it is read on: an empty page is the end.
+ */
 const READS_PER_PAGE = 8
+/** By all reads but the first. */
+const READ_AT_LEAST = 64
 
 interface Stored {
   readonly seq: number
@@ -76,8 +81,8 @@ export class History {
   /** Reads on until the page is full, the inbox ends, or enough was read. */
   async #collect(page: Page, limit: number, read: (count: number) => Promise<InboxPage>, newestFirst: boolean): Promise<void> {
     let bytes = 0
-    for (let reads = 0; reads < READS_PER_PAGE; reads++) {
-      const { messages, truncated, more } = await read(limit - page.found.length)
+    for (let reads = 0; reads < READS_PER_PAGE || page.found.length === 0; reads++) {
+      const { messages, truncated, more } = await read(reads === 0 ? limit : Math.max(limit - page.found.length, READ_AT_LEAST))
       page.truncated ||= truncated
       for (const message of newestFirst ? messages.toReversed() : messages) {
         const stored = this.#visible(message)
@@ -85,8 +90,9 @@ export class History {
         if (bytes > this.#limits.historyBytes && page.found.length > 0) return
         page.position = message.seq
         if (stored !== undefined) page.found.push(stored)
+        if (page.found.length >= limit) return
       }
-      if (!more || page.found.length >= limit) return
+      if (!more) return
     }
   }
 

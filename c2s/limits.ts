@@ -14,6 +14,14 @@ export interface WorkerLimits {
   readonly idBytes: number
   /** Of a presence note. */
   readonly noteBytes: number
+  /** Of the presence stanza of an XMPP client, which goes to all who see the user. */
+  readonly presenceBytes: number
+  /** Addresses that were sent presence directly, of one session. */
+  readonly directedPerSession: number
+  /** Of all of them: they are part of the context, which goes to the gateway with every change. */
+  readonly directedBytesPerSession: number
+  /** Presence stanzas of others in the answer to the first one of a session; more are sent after it. */
+  readonly answeredPresenceBytes: number
   readonly contactsPerUser: number
   /** Unanswered requests to see a user's presence. */
   readonly requestsPerUser: number
@@ -38,6 +46,10 @@ export const DEFAULT_LIMITS: WorkerLimits = {
   keptReplyBytes: 4096,
   idBytes: 128,
   noteBytes: 1024,
+  presenceBytes: 8192,
+  directedPerSession: 256,
+  directedBytesPerSession: 16 * 1024,
+  answeredPresenceBytes: 64 * 1024,
   contactsPerUser: 1000,
   requestsPerUser: 1000,
   groupsPerContact: 32,

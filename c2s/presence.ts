@@ -3,20 +3,30 @@
 // The gateways know which sessions a user has; a probe on the user's subject asks them. What the user's contacts were
 // told last is in the bucket `presence`. Whoever changes that record (compare-and-set) tells them, so each change is
 // told once, whichever worker noticed it.
+//
+// Native clients see a user as one. XMPP clients see each session of an XMPP client by itself: its own stanzas go to them
+// straight away (see xmpp/presence.ts); what is told from here is resources that come or go without a word.
 
 import { type Bus, BusError, type Unsubscribe } from '../bus/bus.js'
 import type { Clock } from '../bus/clock.js'
+import { forEachLimited } from '../bus/for-each-limited.js'
 import { v1 } from '../proto/messages.js'
-import { forEachLimited, Gate, KeyedQueue } from './pool.js'
-import type { PresenceRecord } from './presence-record.js'
+import { parseStored } from '../proto/xml/parse.js'
+import { Gate, KeyedQueue } from './pool.js'
+import { type PresenceRecord, type SessionChange, sameView, UNSEEN, type View, viewAfter, viewOf } from './presence-record.js'
 import { type RosterRecord, rosterFrame } from './roster-record.js'
-import { aggregate, isStatus, OFFLINE, type SessionPresence, type Shown, sameShown } from './status.js'
+import { sessionsOf } from './session-list.js'
+import { OFFLINE, type SessionPresence, type Shown, sameShown } from './status.js'
 import type { Records } from './store.js'
+import { type Delivery, unavailable } from './xmpp/delivery.js'
 
 export interface PresenceOptions {
   readonly bus: Bus
   readonly records: Records<PresenceRecord>
   readonly rosters: Records<RosterRecord>
+  readonly delivery: Delivery
+  /** Users of whom one has blocked the other see nothing of each other. */
+  isBlocked(user: string, other: string): boolean
   readonly clock: Clock
   /** Of this worker. */
   readonly address: string
@@ -25,14 +35,13 @@ export interface PresenceOptions {
   onError(error: unknown): void
 }
 
-/** What a worker knows better than the gateways, which learn it from the worker's answer. */
-interface SessionChange {
-  readonly session: SessionPresence
-  readonly isNew: boolean
+/** What there is to see, and the sessions it follows from (undefined: nobody was asked). */
+interface Seen {
+  readonly view: View
+  readonly sessions: readonly SessionPresence[] | undefined
 }
 
-const PROBE = v1.Envelope.encode({ control: { probe: {} } }).finish()
-const ASK_TIMEOUT_MS = 2000
+const NOBODY: RosterRecord = new Map()
 const CHECKS_AT_ONCE = 64
 const SNAPSHOTS_AT_ONCE = 32
 const READS_PER_SNAPSHOT = 8
@@ -45,6 +54,7 @@ export class Presence {
   readonly #due = new Map<string, number>()
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
+  #isStopped = false
 
   #stopListening: Unsubscribe = () => {}
 
@@ -81,28 +91,57 @@ export class Presence {
     if (bus.state === 'up') bus.signal(`c2s.left.${address}`, Buffer.from(user))
   }
 
-  /** Looks after lingerMs, once, at what the gateways say of the user. */
+  /** Looks after lingerMs, once, at what the gateways say of the user; never, when it is stopped before. */
   recheck(user: string): void {
+    if (this.#isStopped) return
     this.#due.delete(user)
     this.#due.set(user, this.#options.clock.now() + this.#options.lingerMs)
     if (this.#cancelTimer === undefined) this.#startTimer(this.#options.lingerMs)
   }
 
+  /**
+   * The session of an XMPP client has ended, and no other has its resource. Resolves with whether others see the resource
+   * still; they are to be told by the caller. Throws BusError.
+   */
+  async withdraw(user: string, resource: string): Promise<boolean> {
+    const { before, after } = await this.#users.run(user, () =>
+      this.#options.records.change(user, (told) => {
+        if (!told?.resources.includes(resource)) return undefined
+        return { ...told, resources: told.resources.filter((other) => other !== resource) }
+      }),
+    )
+    return before !== after
+  }
+
   /** If the gateways say something else than others were told, that may be about to change: it is looked at again. Throws BusError. */
   async compare(user: string): Promise<void> {
     if (this.#due.has(user)) return
-    const told = await this.current(user)
-    const shown = await this.#shown(user, told)
-    if (shown !== undefined && !sameShown(shown, told) && !this.#due.has(user)) this.recheck(user)
+    const told = await this.told(user)
+    const seen = await this.#see(user, told)
+    if (seen !== undefined && !sameView(seen.view, told) && !this.#due.has(user)) this.recheck(user)
   }
 
-  async current(user: string): Promise<Shown> {
-    return (await this.#options.records.get(user)) ?? OFFLINE
+  /** What others were told last. Throws BusError. */
+  async told(user: string): Promise<PresenceRecord> {
+    return (await this.#options.records.get(user)) ?? UNSEEN
   }
 
-  /** Shows `shown` of `user` to one contact. */
-  show(contact: string, user: string, shown: Shown): void {
-    this.#options.bus.push(contact, this.#envelope(user, shown))
+  /** A contact may see the user from now on. Throws BusError. */
+  async reveal(contact: string, user: string): Promise<void> {
+    const { bus, delivery, isBlocked } = this.#options
+    if (isBlocked(user, contact)) return
+    const told = await this.told(user)
+    bus.push(contact, this.#envelope(user, told, told.native.status === 'offline' ? undefined : told.native))
+    if (told.resources.length === 0) return
+    for (const { xmpp } of (await sessionsOf(bus, user)) ?? []) if (xmpp?.stanza) delivery.toUser(contact, parseStored(xmpp.stanza))
+  }
+
+  /** A contact may not see the user any more. Throws BusError. */
+  async hide(contact: string, user: string): Promise<void> {
+    const { bus, delivery } = this.#options
+    const told = await this.told(user)
+    bus.push(contact, this.#envelope(user, OFFLINE, told.native.status === 'offline' ? undefined : OFFLINE))
+    for (const resource of told.resources) delivery.toUser(contact, unavailable(user, resource, delivery.domain))
   }
 
   /** What a new session has to know: contacts that are not offline, and who asks to see the user. Throws BusError. */
@@ -112,6 +151,7 @@ export class Presence {
 
   /** Forgets what is due (the sweep of another worker finds it) and ends with what is under way. */
   async stop(): Promise<void> {
+    this.#isStopped = true
     this.#stopListening()
     this.#due.clear()
     this.#cancelTimer?.()
@@ -129,70 +169,86 @@ export class Presence {
   }
 
   async #settle(user: string, change?: SessionChange): Promise<void> {
-    const { records, rosters, clock } = this.#options
+    const { records, rosters, clock, isBlocked } = this.#options
     // Read before the record is changed, so that nothing lies between the change and the telling.
-    let roster: RosterRecord | undefined
-    const { before, after } = await records.change(user, async (record) => {
-      const told = record ?? OFFLINE
-      const shown = await this.#shown(user, told, change)
-      if (shown === undefined || sameShown(shown, told)) return undefined
-      roster = await rosters.get(user)
-      const cameOrLeft = (shown.status === 'offline') !== (told.status === 'offline')
-      return { ...shown, lastSeen: cameOrLeft ? clock.now() : (record?.lastSeen ?? clock.now()) }
+    let roster: RosterRecord = NOBODY
+    let sessions: readonly SessionPresence[] = []
+    const { before = UNSEEN, after = UNSEEN } = await records.change(user, async (told = UNSEEN) => {
+      const seen = await this.#see(user, told, change)
+      if (seen === undefined || sameView(seen.view, told)) return undefined
+      sessions = seen.sessions ?? []
+      roster = (await rosters.get(user)) ?? NOBODY
+      const cameOrLeft = (seen.view.status === 'offline') !== (told.status === 'offline')
+      return { ...seen.view, lastSeen: cameOrLeft || told === UNSEEN ? clock.now() : told.lastSeen }
     })
-    if (after === undefined || after === before || roster === undefined) return
-    const envelope = this.#envelope(user, after)
-    for (const [contact, { from }] of roster) if (from) this.#options.bus.push(contact, envelope)
+    if (after === before) return
+    const contacts = [...roster].filter(([contact, { from }]) => from && !isBlocked(user, contact)).map(([contact]) => contact)
+    this.#tellView(user, before, after, contacts)
+    if (change !== undefined) return
+    this.#tellResources(user, before, after, contacts, sessions)
     // A session that opened between the question and the change found everything as it should be and said nothing.
-    if (change === undefined && after.status === 'offline') this.recheck(user)
+    if (after.status === 'offline' || !sameView(after, { ...after, resources: before.resources })) this.recheck(user)
+  }
+
+  #tellView(user: string, before: View, after: View, contacts: readonly string[]): void {
+    const { bus } = this.#options
+    const native = sameShown(before.native, after.native) ? undefined : after.native
+    const envelope = this.#envelope(user, sameShown(before, after) ? undefined : after, native)
+    if (envelope !== undefined) bus.pushMany(contacts, envelope)
+    // The user's own XMPP clients see all resources of the user.
+    const own = this.#envelope(user, undefined, native)
+    if (own !== undefined) bus.push(user, own)
+  }
+
+  /** Resources that came or went without a word, or about which two changes at once had a wrong one. */
+  #tellResources(user: string, before: View, after: View, contacts: readonly string[], sessions: readonly SessionPresence[]): void {
+    const { delivery } = this.#options
+    const gone = before.resources.filter((resource) => !after.resources.includes(resource))
+    const came = sessions.filter(({ xmpp }) => xmpp?.stanza && !before.resources.includes(xmpp.resource))
+    const stanzas = [
+      ...gone.map((resource) => unavailable(user, resource, delivery.domain)),
+      ...came.map(({ xmpp }) => parseStored(xmpp?.stanza ?? '')),
+    ]
+    for (const stanza of stanzas) for (const reader of [...contacts, user]) delivery.toUser(reader, stanza)
   }
 
   /** Undefined: can't be told now; it is looked at again. */
-  async #shown(user: string, told: Shown, change?: SessionChange): Promise<Shown | undefined> {
-    const known = change?.session
+  async #see(user: string, told: View, change?: SessionChange): Promise<Seen | undefined> {
     // Nothing outranks online: what the other sessions say makes no difference.
-    if (known?.status === 'online') return change?.isNew && told.status === 'online' ? told : { status: 'online', note: known.note }
-    const sessions = await this.#ask(user)
+    if (change?.session.status === 'online') return { view: viewAfter(change, undefined, told), sessions: undefined }
+    const sessions = await sessionsOf(this.#options.bus, user)
     if (sessions === undefined) {
       this.recheck(user)
       return undefined
     }
-    if (known === undefined) return aggregate(sessions, told)
-    const others = sessions.filter((other) => other.session !== known.session)
+    if (change === undefined) return { view: viewOf(sessions, told), sessions }
+    const others = sessions.filter((other) => other.session !== change.session.session)
     // Two sessions that change at once each know of the other only what it was: the last word is what the gateways say.
     if (others.length > 0) this.recheck(user)
-    return aggregate([...others, known], told, known.session)
+    return { view: viewAfter(change, others, told), sessions }
   }
 
-  /** What the gateways know of the user's sessions; undefined: they are there, but don't answer. */
-  async #ask(user: string): Promise<SessionPresence[] | undefined> {
-    const answers = await this.#options.bus.ask(user, PROBE, { timeoutMs: ASK_TIMEOUT_MS })
-    if (answers === 'unknown') return undefined
-    if (answers === 'offline') return []
-    const sessions: SessionPresence[] = []
-    for (const answer of answers) {
-      for (const { session, since, status, note } of v1.SessionList.decode(answer).sessions ?? []) {
-        // A session without a status is being opened: its worker will tell.
-        if (session && status && isStatus(status)) sessions.push({ session, since: since ?? 0, status, note: note ?? '' })
-      }
+  /** Undefined: nothing in it. */
+  #envelope(user: string, shown: Shown, native: Shown | undefined): Uint8Array
+  #envelope(user: string, shown: Shown | undefined, native: Shown | undefined): Uint8Array | undefined
+  #envelope(user: string, shown: Shown | undefined, native: Shown | undefined): Uint8Array | undefined {
+    if (shown === undefined && native === undefined) return undefined
+    const body = {
+      ...(shown === undefined ? {} : { presence: { user, status: shown.status, note: shown.note } }),
+      ...(native === undefined ? {} : { native: { user, status: native.status, note: native.note } }),
     }
-    return sessions
-  }
-
-  #envelope(user: string, shown: Shown): Uint8Array {
-    const presence = { user, status: shown.status, note: shown.note }
-    return v1.Envelope.encode({ time: this.#options.clock.now(), presence }).finish()
+    return v1.Envelope.encode({ time: this.#options.clock.now(), ...body }).finish()
   }
 
   async #snapshot(user: string, session: string): Promise<void> {
-    const { bus, records, rosters, clock } = this.#options
+    const { bus, records, rosters, clock, isBlocked } = this.#options
     const roster = await rosters.get(user)
     if (roster === undefined) return
     const push = (body: Pick<v1.Envelope.$Properties, 'presence' | 'roster'>): void => {
       bus.push(user, v1.Envelope.encode({ time: clock.now(), onlySession: session, ...body }).finish())
     }
     await forEachLimited(roster, READS_PER_SNAPSHOT, async ([contact, { to }]) => {
-      if (!to) return
+      if (!to || isBlocked(user, contact)) return
       const record = await records.get(contact)
       if (record === undefined || record.status === 'offline') return
       push({ presence: { user: contact, status: record.status, note: record.note } })

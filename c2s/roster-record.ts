@@ -25,7 +25,9 @@ export interface Contact {
 export type RosterRecord = ReadonlyMap<string, Contact>
 export type Subscription = 'none' | 'to' | 'from' | 'both'
 /** Commands that concern both users. */
-export type Step = 'subscribe' | 'approve' | 'deny' | 'remove'
+export type Step = 'subscribe' | 'approve' | 'deny' | 'unsubscribe' | 'remove'
+/** Presence stanzas about subscriptions (RFC 6121 §3). */
+export type SubscriptionType = 'subscribe' | 'subscribed' | 'unsubscribe' | 'unsubscribed'
 
 export const NO_CONTACT: Contact = { name: '', groups: [], to: false, from: false, ask: false, request: false, listed: false }
 
@@ -43,6 +45,8 @@ export function ownSide(step: Step, contact: Contact): Contact {
       return { ...contact, listed: true, from: true, request: false }
     case 'deny':
       return { ...contact, from: false, request: false }
+    case 'unsubscribe':
+      return { ...contact, to: false, ask: false }
     case 'remove':
       return NO_CONTACT
   }
@@ -57,6 +61,8 @@ export function otherSide(step: Step, contact: Contact): Contact {
       return contact.ask ? { ...contact, to: true, ask: false } : contact
     case 'deny':
       return { ...contact, to: false, ask: false }
+    case 'unsubscribe':
+      return { ...contact, from: false, request: false }
     case 'remove':
       return { ...contact, to: false, from: false, ask: false, request: false }
   }
@@ -70,6 +76,25 @@ export function withContact(record: RosterRecord, user: string, contact: Contact
   if (sameContact(contact, NO_CONTACT)) changed.delete(user)
   else changed.set(user, contact)
   return changed
+}
+
+/**
+ * Stanzas that the owner's XMPP clients get when a command of the contact changed the record so (RFC 6121 §A.3: what changes
+ * nothing is not delivered).
+ */
+export function newsOf(before: Contact, after: Contact): readonly SubscriptionType[] {
+  const news: SubscriptionType[] = []
+  if (after.request && !before.request) news.push('subscribe')
+  if ((before.from || before.request) && !after.from && !after.request) news.push('unsubscribe')
+  if (before.ask && after.to) news.push('subscribed')
+  if ((before.to || before.ask) && !after.to && !after.ask) news.push('unsubscribed')
+  return news
+}
+
+/** Whether a list without mere requests (RFC 6121 §2.1.2.3: `Pending In` is not in it) looks the same. */
+export function sameItem(before: Contact, after: Contact): boolean {
+  if (!before.listed && !after.listed) return true
+  return sameContact({ ...before, request: false }, { ...after, request: false })
 }
 
 /** What the owner's sessions are told about the change; undefined: nothing that concerns them. */

@@ -28,12 +28,21 @@ export class Routing {
   readonly #topics: Topics
   readonly #clock: Clock
   readonly #limits: WorkerLimits
+  readonly #isBlocked: (from: string, to: string) => boolean
 
-  constructor(bus: Bus, topics: Topics, clock: Clock, limits: WorkerLimits) {
+  /** `isBlocked`: whether one of the two has blocked the other. */
+  constructor(
+    bus: Bus,
+    topics: Topics,
+    clock: Clock,
+    limits: WorkerLimits,
+    isBlocked: (from: string, to: string) => boolean = () => false,
+  ) {
     this.#bus = bus
     this.#topics = topics
     this.#clock = clock
     this.#limits = limits
+    this.#isBlocked = isBlocked
   }
 
   /** The id of the message, stored (or, ephemeral, handed to the bus). Throws Refusal and BusError. */
@@ -58,6 +67,7 @@ export class Routing {
 
   async #toUser(origin: Origin, to: string, envelope: Uint8Array, clientId: string, ephemeral: boolean): Promise<void> {
     if (!isUserId(to)) throw new Refusal('malformed', '`to` has to be a user id: 1 to 256 bytes without control characters')
+    if (this.#isBlocked(origin.user, to)) throw new Refusal('forbidden', 'one of the two users has blocked the other')
     if (!ephemeral) await this.#bus.publish(to, busId(origin, clientId, ''), envelope)
     else if (!this.#bus.push(to, envelope)) throw new Refusal('bus_unavailable', "the bus can't take it now; try again")
   }

@@ -14,6 +14,8 @@ export interface SessionPresence extends Shown {
   readonly session: string
   /** When the session opened, milliseconds since the epoch. */
   readonly since: number
+  /** Of a session of an XMPP client: its resource, and its presence stanza ('': not available). */
+  readonly xmpp?: { readonly resource: string; readonly stanza: string }
 }
 
 export const OFFLINE: Shown = { status: 'offline', note: '' }
@@ -38,7 +40,7 @@ export function aggregate(sessions: readonly SessionPresence[], told: Shown, cha
   const top = sessions.filter((session) => session.status === status)
   const changedNow = top.find((session) => session.session === changed)
   if (changedNow !== undefined) return { status, note: changedNow.note }
-  if (told.status === status && (top.length === 0 || top.some((session) => session.note === told.note))) return told
+  if (told.status === status && (top.length === 0 || top.some((session) => session.note === told.note))) return { status, note: told.note }
   const noted = top.filter((session) => session.note !== '').sort((a, b) => b.since - a.since)
   return { status, note: noted[0]?.note ?? '' }
 }

@@ -6,9 +6,9 @@
 
 import { type Bucket, BusError, type Unsubscribe } from '../bus/bus.js'
 import type { Clock } from '../bus/clock.js'
+import { forEachLimited } from '../bus/for-each-limited.js'
 import type { Peers } from '../bus/peers.js'
 import type { Log } from './log.js'
-import { forEachLimited } from './pool.js'
 import type { Presence } from './presence.js'
 import { presenceCodec } from './presence-record.js'
 

@@ -82,7 +82,7 @@ export class Topics {
     await this.#follower?.caughtUp()
     const users = [...(this.#subscribers.get(topic) ?? [])]
     if (ephemeral) {
-      const accepted = users.filter((user) => this.#bus.push(user, data)).length
+      const accepted = this.#bus.pushMany(users, data)
       return { accepted, error: accepted < users.length ? new Refusal('bus_unavailable', 'the bus took only a part') : undefined }
     }
     let accepted = 0

@@ -9,15 +9,16 @@ import { type Clock, systemClock } from '../bus/clock.js'
 import type { Peers } from '../bus/peers.js'
 import { isUserId } from '../bus/user-token.js'
 import { v1 } from '../proto/messages.js'
-import { Answers, replyOf } from './answers.js'
+import { Answers, NOTHING_DONE, replyOf } from './answers.js'
 import { Frames, type Observe } from './frames.js'
 import type { WorkerLimits } from './limits.js'
 import type { Log } from './log.js'
-import { Refusal } from './refusal.js'
+import { Refusal, refusalOf } from './refusal.js'
 import { openServices, type Services } from './services.js'
 import { Session } from './session.js'
 import { Sweep } from './sweep.js'
 import { answerTopicPush } from './topic-push.js'
+import { DEFAULT_STREAM_LIMITS, Streams, type StreamsOptions } from './xmpp/streams.js'
 
 export interface WorkerOptions {
   readonly bus: Bus
@@ -32,6 +33,12 @@ export interface WorkerOptions {
   readonly lingerMs: number
   /** How long after a start or a loss presence is compared with the gateways; longer than the linger. */
   readonly sweepDelayMs: number
+  /** Of the XMPP addresses of the users. */
+  readonly xmppDomain: string
+  /** Of this software. */
+  readonly version: string
+  /** How XMPP clients may log in. */
+  readonly logins: Pick<StreamsOptions, 'dev' | 'anonymous' | 'verifyToken'>
   readonly clock?: Clock
   readonly log: Log
   readonly observe: Observe
@@ -41,6 +48,8 @@ export interface WorkerOptions {
 export interface Worker {
   /** Sessions it has now. */
   readonly sessions: number
+  /** Requests of sessions, begun or waiting for their turn. */
+  readonly queuedRequests: number
   /** Takes no more, finishes what was begun. The sessions go on elsewhere. */
   stop(): Promise<void>
 }
@@ -49,7 +58,10 @@ export interface Worker {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const clock = options.clock ?? systemClock
   const services = await openServices({ ...options, clock })
-  const worker = new SessionWorker(options, clock, services)
+  const { bus, xmppDomain: domain, logins, observe, onError } = options
+  const accounts = await bus.bucket('accounts')
+  const streams = new Streams({ ...logins, bus, accounts, domain, clock, limits: DEFAULT_STREAM_LIMITS, observe, onError })
+  const worker = new SessionWorker(options, clock, services, streams)
   await worker.start()
   return worker
 }
@@ -67,6 +79,7 @@ class SessionWorker implements Worker {
   readonly #options: WorkerOptions
   readonly #clock: Clock
   readonly #services: Services
+  readonly #streams: Streams
   readonly #answers: Answers
   readonly #sweep: Sweep
   readonly #uplinkAddress: string
@@ -78,11 +91,12 @@ class SessionWorker implements Worker {
   #door: Door = { kind: 'shut' }
   #cancelIdleCheck: () => void = () => {}
 
-  constructor(options: WorkerOptions, clock: Clock, services: Services) {
+  constructor(options: WorkerOptions, clock: Clock, services: Services, streams: Streams) {
     this.#options = options
     this.#clock = clock
     this.#services = services
-    this.#answers = new Answers(new Frames({ ...options, services }), options.limits)
+    this.#streams = streams
+    this.#answers = new Answers(new Frames({ ...options, services }), options.limits, options.observe)
     this.#uplinkAddress = `c2s.w.${options.address}`
     this.#sweep = new Sweep({
       ...options,
@@ -98,11 +112,16 @@ class SessionWorker implements Worker {
     return this.#sessions.size
   }
 
+  get queuedRequests(): number {
+    return this.#answers.queued
+  }
+
   async start(): Promise<void> {
     const { bus, peers, name, address, log } = this.#options
     this.#registrations.push(peers.onGone('gw', (gateway) => this.#gatewayGone(gateway)))
     this.#registrations.push(await bus.serve(this.#uplinkAddress, (data) => this.#track(this.#uplink(data))))
     this.#registrations.push(await bus.serve('c2s.topic', (data) => this.#track(this.#topicPush(data)), 'c2s'))
+    this.#registrations.push(await bus.serve('c2s.xmpp', (data) => this.#track(this.#streams.answer(data)), 'c2s'))
     this.#checkIdleLater()
     await this.#openDoor()
     log.info({ worker: address, name }, 'worker started')
@@ -117,7 +136,9 @@ class SessionWorker implements Worker {
     while (this.#begun.size > 0) await Promise.allSettled([...this.#begun])
     await this.#sweep.stop()
     await this.#services.presence.stop()
+    await this.#services.xmppPresence.stop()
     this.#services.topics.stop()
+    this.#services.blockLists.stop()
     log.info({ worker: address, sessions: this.#sessions.size }, 'worker stopped')
     this.#sessions.clear()
   }
@@ -149,9 +170,12 @@ class SessionWorker implements Worker {
     if (session !== known && request.context.length === 0) await this.#welcome(session)
     // It was open all the time, but may have been given up meanwhile.
     else if (session !== known) this.#services.presence.recheck(session.user)
-    this.#options.observe('open', (performance.now() - startedAt) / 1000)
+    this.#options.observe('open', (performance.now() - startedAt) / 1000, 'done')
     const { status, note } = session.shown
-    return v1.OpenedSession.encode({ worker: this.#uplinkAddress, context: session.context, status, note }).finish()
+    // Everything that the gateway has to know: what was news is none any more.
+    session.xmpp?.takeNews()
+    const opened = { worker: this.#uplinkAddress, context: session.context, status, note, xmpp: session.xmpp?.shown ?? null }
+    return v1.OpenedSession.encode(opened).finish()
   }
 
   #admit(request: v1.OpenSession): Session {
@@ -162,7 +186,7 @@ class SessionWorker implements Worker {
       throw new Refusal('rate_limited', 'the worker is full')
     }
     const claims = { patterns: request.topics, any: request.anyTopic }
-    const session = new Session({ user, ref, gateway, since, claims, heardAt: this.#clock.now() }, request.context)
+    const session = new Session({ user, ref, gateway, since, claims, heardAt: this.#clock.now() }, request.context, request.xmpp)
     this.#sessions.delete(ref)
     this.#sessions.set(ref, session)
     if (gateway !== '') peers.notice('gw', gateway)
@@ -171,6 +195,8 @@ class SessionWorker implements Worker {
 
   /** A session opens whether or not the bus lets it be announced; what failed here is repeated by a later check. */
   async #welcome(session: Session): Promise<void> {
+    // XMPP clients come with their first presence stanza, and are told of others then.
+    if (session.xmpp !== undefined) return
     const { presence } = this.#services
     try {
       await presence.opened(session.user, session.presence)
@@ -198,6 +224,7 @@ class SessionWorker implements Worker {
       if (session.gateway !== gateway) continue
       this.#forget(session)
       this.#services.presence.left(session.user)
+      this.#services.xmppPresence.lost(session)
       ended++
     }
     this.#options.log.warn({ gateway, sessions: ended }, 'a gateway has gone')
@@ -225,9 +252,10 @@ class SessionWorker implements Worker {
     this.#heard(session)
     if (request.claims) session.claims = { patterns: request.topics, any: request.anyTopic }
     const answer = request.frames.length > 0 ? await this.#answers.to(session, request) : undefined
-    if (!request.bye) return answer ?? replyOf(session, [])
+    if (!request.bye) return answer ?? replyOf(session, NOTHING_DONE)
     await Promise.allSettled(session.running.map((running) => running.answer))
     this.#forget(session)
+    await this.#services.xmppPresence.ended(session)
     this.#services.presence.left(session.user)
     return answer ?? EMPTY_REPLY
   }
@@ -243,7 +271,7 @@ class SessionWorker implements Worker {
   async #topicPush(data: Uint8Array): Promise<Uint8Array> {
     const startedAt = performance.now()
     const { answer, error } = await answerTopicPush(this.#services.topics, data)
-    this.#options.observe('topic', (performance.now() - startedAt) / 1000)
+    this.#options.observe('topic', (performance.now() - startedAt) / 1000, error === undefined ? 'done' : refusalOf(error).code)
     if (error !== undefined) this.#reportBugs(error)
     return answer
   }

@@ -1,20 +1,9 @@
-// Passwords of users, for SASL: stored as salted keys only (SCRAM, RFC 5802 and RFC 7677).
+// Passwords of users, for SASL: stored as salted keys only.
 
-import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto'
-import { promisify } from 'node:util'
-import { saslprep } from '@mongodb-js/saslprep'
+import { randomBytes } from 'node:crypto'
 import type { Bucket } from '../bus/bus.js'
 import { v1 } from '../proto/messages.js'
-
-/** RFC 7677 §4 asks for 4,096 at least. */
-const ITERATIONS = 10_000
-const SALT_BYTES = 16
-const MECHANISMS = [
-  { mechanism: 'SCRAM-SHA-256', hash: 'sha256', bytes: 32 },
-  { mechanism: 'SCRAM-SHA-1', hash: 'sha1', bytes: 20 },
-] as const
-
-const derive = promisify(pbkdf2)
+import { deriveKeys, preparePassword, SCRAM_ITERATIONS, SCRAM_MECHANISMS, SCRAM_SALT_BYTES, type ScramMechanism } from '../proto/scram.js'
 
 export class Accounts {
   readonly #bucket: Bucket
@@ -26,9 +15,9 @@ export class Accounts {
 
   /** Why the password can't be one (RFC 4013: it has characters that are prohibited); undefined: it is stored. Throws BusError. */
   async put(user: string, password: string): Promise<string | undefined> {
-    const prepared = prepare(password)
+    const prepared = preparePassword(password)
     if (prepared === undefined) return 'the password has characters that SASLprep (RFC 4013) does not allow'
-    const keys = await Promise.all(MECHANISMS.map((mechanism) => scramKeys(prepared, mechanism)))
+    const keys = await Promise.all(SCRAM_MECHANISMS.map((mechanism) => newKeys(prepared, mechanism)))
     await this.#bucket.put(user, v1.AccountRecord.encode({ keys }).finish())
     return undefined
   }
@@ -41,24 +30,8 @@ export class Accounts {
   }
 }
 
-function prepare(password: string): string | undefined {
-  try {
-    const prepared = saslprep(password)
-    return prepared === '' ? undefined : prepared
-  } catch {
-    return undefined
-  }
-}
-
-async function scramKeys(password: string, { mechanism, hash, bytes }: (typeof MECHANISMS)[number]): Promise<v1.ScramKeys.$Properties> {
-  const salt = randomBytes(SALT_BYTES)
-  const salted = await derive(password, salt, ITERATIONS, bytes, hash)
-  const clientKey = createHmac(hash, salted).update('Client Key').digest()
-  return {
-    mechanism,
-    salt,
-    iterations: ITERATIONS,
-    storedKey: createHash(hash).update(clientKey).digest(),
-    serverKey: createHmac(hash, salted).update('Server Key').digest(),
-  }
+async function newKeys(prepared: string, mechanism: ScramMechanism): Promise<v1.ScramKeys.$Properties> {
+  const salt = randomBytes(SCRAM_SALT_BYTES)
+  const keys = await deriveKeys(prepared, mechanism, salt, SCRAM_ITERATIONS)
+  return { mechanism: mechanism.name, salt, iterations: SCRAM_ITERATIONS, ...keys }
 }

@@ -8,6 +8,15 @@ import type { Outbound } from './outbound.js'
 export interface Delivery {
   readonly outbound: Outbound
   readonly cursor: string
+  /** Of the frame in its session; 0: a greeting, which has none. */
+  readonly number: number
+  /** Position in the inbox as of it. */
+  readonly inbox: number
+}
+
+/** A frame outside the count of a session's frames. */
+export function uncounted(outbound: Outbound, cursor: string): Delivery {
+  return { outbound, cursor, number: 0, inbox: 0 }
 }
 
 /**
@@ -17,7 +26,8 @@ export interface Delivery {
 export type Written = 'more' | 'full' | 'spent' | 'gone'
 
 /** For metrics and for people: how the client is connected. */
-export type Transport = 'websocket' | 'sse' | 'keepalive' | 'longpoll'
+export const TRANSPORTS = ['websocket', 'sse', 'keepalive', 'longpoll', 'bosh', 'xmpp-websocket'] as const
+export type Transport = (typeof TRANSPORTS)[number]
 
 export interface Carrier {
   readonly transport: Transport

@@ -32,6 +32,8 @@ export interface CloseReason {
   readonly reason: string
   /** When to come back. Undefined: at once, or never (see `retryable`). */
   readonly retryAfterMs?: number
+  /** What an XMPP stream ends with (RFC 6120 §4.9.3), where it is not what the table of transports/xmpp says. */
+  readonly streamError?: string
   /** Only with `unknown_session`. */
   readonly cause?: SessionCause
 }

@@ -1,6 +1,7 @@
 // Every setting there is: its type, limits, default and documentation. What is not here does not exist.
 
 import { z } from 'zod'
+import { isNetwork } from './networks.js'
 
 // A value comes as text (flag, environment) or as itself (file); the inner schema sees only the latter.
 
@@ -21,7 +22,7 @@ function flag() {
   return z.preprocess((value) => (typeof value === 'string' ? (words[value.trim().toLowerCase()] ?? value) : value), z.boolean())
 }
 
-function list<T extends z.ZodType<string>>(item: T, max = 1000) {
+function list<T extends z.ZodType<string, unknown>>(item: T, max = 1000) {
   return z.preprocess(
     (value) =>
       typeof value !== 'string'
@@ -35,6 +36,15 @@ function list<T extends z.ZodType<string>>(item: T, max = 1000) {
 }
 
 const TEXT = z.string().min(1).max(65536)
+
+const NETWORK = z.string().max(64).refine(isNetwork, { error: 'must be an IP address or a network like 10.0.0.0/8' })
+
+/** In a file a key may be `{name, scopes: [...], key}` too: the same as `name:scope+scope:key`, and the key may hold commas. */
+const API_KEY = z.preprocess((value) => {
+  const parsed = API_KEY_ENTRY.safeParse(value)
+  return parsed.success ? `${parsed.data.name}:${parsed.data.scopes.join('+')}:${parsed.data.key}` : value
+}, TEXT)
+const API_KEY_ENTRY = z.strictObject({ name: TEXT, scopes: z.array(TEXT).min(1), key: TEXT })
 
 const ORIGIN = z
   .string()
@@ -77,10 +87,33 @@ export const ConfigSchema = z.strictObject({
   host: doc(TEXT.default('127.0.0.1'), PORTS, 'Address that both ports listen on.'),
   clientPort: doc(int(0, 65535).default(8000), PORTS, 'Port for browsers and phones; 0: any free one, printed at start.'),
   internalPort: doc(int(0, 65535).default(9000), PORTS, 'Port for backends and probes; 0: any free one. Keep it off the internet.'),
+  internalHost: doc(TEXT.optional(), { ...PORTS, otherwise: '`host`' }, 'Address that the internal port listens on.'),
   engine: doc(
     z.enum(['auto', 'node', 'uws']).default('auto'),
     PORTS,
-    'HTTP engine of the client port. `auto`: uWebSockets.js if it is installed, loads and passes its self-test, else `node`.',
+    'HTTP engine of the client port. `auto`: uWebSockets.js if it is installed, loads and passes its self-test, and there is no `clientTlsCert`, else `node`.',
+  ),
+  clientTlsCert: doc(
+    TEXT.optional(),
+    { ...PORTS, otherwise: 'none: no TLS' },
+    'File with the certificate chain (PEM) of the client port. Needs `clientTlsKey` and the engine `node`.',
+  ),
+  clientTlsKey: doc(TEXT.optional(), PORTS, 'File with the private key (PEM) of `clientTlsCert`.'),
+  internalTlsCert: doc(
+    TEXT.optional(),
+    { ...PORTS, otherwise: 'none: no TLS' },
+    'File with the certificate chain (PEM) of the internal port. Needs `internalTlsKey`.',
+  ),
+  internalTlsKey: doc(TEXT.optional(), PORTS, 'File with the private key (PEM) of `internalTlsCert`.'),
+  internalTlsClientCa: doc(
+    TEXT.optional(),
+    { ...PORTS, otherwise: 'none: clients need no certificate' },
+    'File with the authorities (PEM) of which backends need a certificate (mutual TLS), besides the API key; `/livez` and `/readyz` need none.',
+  ),
+  reloadSeconds: doc(
+    seconds(0.05, 3600).default(5),
+    PORTS,
+    'How often the files of certificates and `apiKeys` are looked at; new ones are used at once, bad ones are logged and not used.',
   ),
   allowedOrigins: doc(
     list(ORIGIN).optional(),
@@ -90,8 +123,14 @@ export const ConfigSchema = z.strictObject({
   trustProxy: doc(
     int(0, 16).default(0),
     PORTS,
-    'Number of reverse proxies in front: so many last entries of `X-Forwarded-For` are believed for the address of a client.',
+    'Number of reverse proxies in front: so many last entries of `X-Forwarded-For` are believed for the address of a client. For proxies whose addresses are not known; not together with `trustedProxies`.',
   ),
+  trustedProxies: doc(
+    list(NETWORK).default([]),
+    PORTS,
+    'Addresses and networks of reverse proxies (`10.0.0.0/8,fd00::/8`): `X-Forwarded-For` is read from its end, as long as whoever wrote an entry is one of them.',
+  ),
+  demoPage: doc(flag().default(true), PORTS, 'The client port serves the demo page at `/`.'),
   deflate: doc(flag().default(false), PORTS, 'permessage-deflate on WebSockets: less traffic for much more memory per connection.'),
 
   natsUrl: doc(
@@ -134,10 +173,20 @@ export const ConfigSchema = z.strictObject({
   jwtIssuer: doc(TEXT.optional(), AUTH, 'Required value of the claim `iss`.'),
   jwtAudience: doc(TEXT.optional(), AUTH, 'Required value in the claim `aud`.'),
   jwtLeewaySeconds: doc(int(0, 5).default(5), AUTH, 'Tolerated difference of clocks in `exp` and `nbf`.'),
+  jwtCacheBytes: doc(
+    int(0, 1024 * MIB).default(16 * MIB),
+    AUTH,
+    'About how much memory tokens take that are not verified again for a minute (a client that polls shows its token each time); the oldest go first. 0: every token is verified each time.',
+  ),
   apiKeys: doc(
-    list(TEXT, 100).default([]),
+    list(API_KEY, 100).default([]),
     { ...AUTH, secret: true, file: true },
-    'Keys that backends present on the internal port, comma-separated; several allow rotation. 16 characters or more each.',
+    'Keys that backends present on the internal port, comma-separated; several allow rotation. Each is the key alone (it may do everything) or `name:scope+scope:key` with the scopes `push`, `read`, `sessions`, `accounts`, `metrics`, `all`. 16 characters or more a key. A file is read again when it changes.',
+  ),
+  authFailuresPerMinute: doc(
+    int(0, 1_000_000).default(60),
+    AUTH,
+    'Tokens and API keys that are wrong or missing, from one client address (IPv6: from one /64), before the answer is `rate_limited`; right ones are still taken. 0: no limit.',
   ),
   anyTopic: doc(
     flag().optional(),
@@ -154,7 +203,7 @@ export const ConfigSchema = z.strictObject({
   maxSessionsPerIp: doc(
     int(0, 10_000_000).default(0),
     SESSION,
-    'Sessions from one client address on this node; 0: unlimited. Set `trustProxy` too when there is a proxy.',
+    'Sessions from one client address (IPv6: from one /64) on this node, with XMPP streams that have none yet; 0: unlimited. Set `trustedProxies` too when there is a proxy.',
   ),
 
   maxConnections: doc(int(1, 10_000_000).default(100_000), LIMIT, 'Open connections of the client port.'),
@@ -194,8 +243,31 @@ export const ConfigSchema = z.strictObject({
   topicMaxSubscribers: doc(int(1, 10_000_000).default(100_000), C2S, 'Subscribers of one topic.'),
 
   xmppDomain: doc(TEXT.max(255).default('localhost'), XMPP, 'Domain of the XMPP addresses of the users.'),
+  xmppAnonymous: doc(
+    flag().optional(),
+    { ...XMPP, otherwise: 'true with `auth: dev`, else false' },
+    'Clients may log in without a name (SASL ANONYMOUS) and are given one.',
+  ),
+  publicUrl: doc(
+    HTTP_URL.optional(),
+    { ...XMPP, otherwise: 'what the request was sent to' },
+    'How clients reach the client port, for `/.well-known/host-meta`: `https://push.example.com`.',
+  ),
+  xmppSeeOtherUri: doc(
+    TEXT.max(2048).optional(),
+    { ...XMPP, otherwise: 'none' },
+    'Where XMPP clients are sent instead of being served (`see-other-uri`): an http(s) URL for BOSH, a ws(s) URL for WebSockets.',
+  ),
   boshInactivitySeconds: doc(int(1, 3600).default(30), XMPP, 'A BOSH session without a request for this long ends.'),
-  boshWaitSeconds: doc(int(1, 600).default(60), XMPP, 'Upper limit of `wait`.'),
+  boshWaitSeconds: doc(int(1, 600).default(60), XMPP, 'Upper limit of `wait`: how long a request may be held.'),
+  boshMaxHold: doc(int(1, 10).default(2), XMPP, 'Upper limit of `hold`: how many requests of a session may be held.'),
+  boshPollingSeconds: doc(int(0, 60).default(2), XMPP, 'Shortest time between two empty requests of a session that does not hold any.'),
+  boshGapSeconds: doc(
+    seconds(0, 600).default(5),
+    XMPP,
+    'A request that is missing is given up this long after a later one came, at once when as many later ones are open as may be (never while the client acknowledges); 0: only at the end of `wait`.',
+  ),
+  boshMaxPauseSeconds: doc(int(0, 3600).default(120), XMPP, 'Longest pause that a BOSH session may ask for; 0: none.'),
 
   publicMetrics: doc(flag().default(false), OPS, '`/metrics`, `/version` and `/openapi.json` need no API key.'),
   logLevel: doc(

@@ -1,15 +1,24 @@
 // Where settings come from: flags > environment > config file > defaults; one unknown or bad value stops the start.
 
 import { hostname } from 'node:os'
-import { parse as parseYaml } from 'yaml'
+import { parse as parseYaml, YAMLParseError } from 'yaml'
+import { type ApiKey, parseApiKeys } from './auth/api-keys.js'
+import { jwksProblems } from './auth/jwks-address.js'
 import { ConfigSchema, SETTINGS, type Setting, type Settings } from './config-schema.js'
+import { isLoopback } from './networks.js'
 
 /** All settings with every default resolved. Ports may be 0, lists may be empty, optional ones may be absent. */
 export interface Config extends Settings {
   readonly nodeId: string
   readonly auth: 'dev' | 'jwt'
   readonly anyTopic: boolean
+  readonly xmppAnonymous: boolean
   readonly allowedOrigins: string[]
+  readonly internalHost: string
+  /** Where `apiKeys` came from, if from a file of its own; it is read again when it changes. */
+  readonly apiKeysFile: string | undefined
+  /** Flags that carried a secret: other users of the machine see them. */
+  readonly exposedFlags: readonly string[]
 }
 
 /** The configuration can't be used; `message` tells all that is wrong, one line each. */
@@ -31,6 +40,8 @@ export interface ConfigSources {
 interface Given {
   readonly value: unknown
   readonly source: string
+  /** The file that a `*_FILE` variable named. */
+  readonly path?: string
 }
 type GivenByKey = Map<string, Given>
 
@@ -62,12 +73,26 @@ export function loadConfig(sources: ConfigSources): Config {
         .join('\n'),
     )
   }
-  return resolve(parsed.data, sources.hostname ?? hostname())
+  const exposedFlags = [...flags].flatMap(([key, { value }]) => exposedFlag(BY_KEY.get(key), value) ?? [])
+  return { ...resolve(parsed.data, sources.hostname ?? hostname()), apiKeysFile: given.get('apiKeys')?.path, exposedFlags }
 }
 
-/** True if nobody but this machine reaches the address. */
-export function isLoopback(host: string): boolean {
-  return /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host) || ['localhost', '::1', '[::1]'].includes(host.toLowerCase())
+/** What a file of `apiKeys` says when it has changed. Throws ConfigError. */
+export function readApiKeys(text: string): ApiKey[] {
+  const parsed = ConfigSchema.shape.apiKeys.safeParse(text.trim())
+  if (!parsed.success) throw new ConfigError('apiKeys: must be at most 100 keys')
+  if (parsed.data.length === 0) throw new ConfigError('apiKeys: there is none')
+  return apiKeysOf(parsed.data)
+}
+
+/** Throws ConfigError. */
+export function apiKeysOf(entries: readonly string[]): ApiKey[] {
+  try {
+    return parseApiKeys(entries)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new ConfigError(`apiKeys: ${error.message}`)
+  }
 }
 
 /** What is allowed and yet unwise, one line each. */
@@ -78,7 +103,11 @@ export function configWarnings(config: Config): string[] {
   }
   if (config.dataDir !== undefined && config.natsUrl.length > 0) warnings.push('dataDir is not used: with natsUrl, NATS keeps everything')
   if (config.auth === 'jwt' && config.apiKeys.length === 0) warnings.push('no apiKeys: the internal API refuses every request')
-  if (config.apiKeys.some((key) => key.length < 16)) warnings.push('an API key is shorter than 16 characters')
+  if (apiKeysOf(config.apiKeys).some(({ key }) => key.length < 16)) warnings.push('an API key is shorter than 16 characters')
+  for (const flag of config.exposedFlags) {
+    const setting = BY_FLAG.get(flag)
+    warnings.push(`${flag}: secrets on the command line are visible to other users of this machine: use ${setting?.env}_FILE`)
+  }
   if (config.jwksUrl?.startsWith('http:') && !isLoopback(new URL(config.jwksUrl).hostname)) {
     warnings.push('jwksUrl is not https: whoever is on the way can forge keys')
   }
@@ -90,19 +119,50 @@ export function maskedValue(setting: Setting, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => maskedValue(setting, item))
   if (typeof value !== 'string') return value
   if (setting.secret) return '***'
-  return value.replace(/\/\/[^@/]*@/, '//***@')
+  return value.replace(setting.key === 'natsUrl' ? SERVER_USER : URL_USER, '$1***@')
 }
 
-function resolve(settings: Settings, host: string): Config {
+/** User and password of a URL. */
+const URL_USER = /(\/\/)[^/]*@/
+/** The same, also of a server without its scheme. */
+const SERVER_USER = /^([a-z][a-z0-9+.-]*:\/\/|)[^/]*@/i
+
+/** The flag, if what it was given is a secret. */
+function exposedFlag(setting: Setting | undefined, value: unknown): string | undefined {
+  if (setting === undefined) return undefined
+  const hasSecret =
+    setting.secret ||
+    (setting.key === 'natsUrl' &&
+      String(value)
+        .split(',')
+        .some((server) => SERVER_USER.test(server.trim())))
+  return hasSecret ? setting.flag : undefined
+}
+
+function resolve(settings: Settings, host: string): Omit<Config, 'apiKeysFile' | 'exposedFlags'> {
   const problems: string[] = []
+  apiKeysOf(settings.apiKeys)
   const hasKey = settings.jwtSecret !== undefined || settings.jwtPublicKey !== undefined || settings.jwksUrl !== undefined
   const auth = settings.auth ?? (hasKey ? 'jwt' : 'dev')
-  if (auth === 'dev' && !isLoopback(settings.host)) {
+  const internalHost = settings.internalHost ?? settings.host
+  const open = Object.entries({ host: settings.host, internalHost }).find(([, address]) => !isLoopback(address))
+  if (auth === 'dev' && open !== undefined) {
     problems.push(
-      `auth: \`dev\` lets everybody be anybody and is for loopback only, but host is ${settings.host}; ` +
+      `auth: \`dev\` lets everybody be anybody and is for loopback only, but ${open.join(' is ')}; ` +
         'configure jwtSecret, jwtPublicKey or jwksUrl (and apiKeys), or listen on 127.0.0.1',
     )
   }
+  for (const port of ['client', 'internal'] as const) {
+    const [cert, key] = [settings[`${port}TlsCert`], settings[`${port}TlsKey`]]
+    if ((cert === undefined) !== (key === undefined)) problems.push(`${port}TlsCert and ${port}TlsKey: both are needed for TLS`)
+  }
+  if (settings.internalTlsClientCa !== undefined && settings.internalTlsCert === undefined)
+    problems.push('internalTlsClientCa: needs internalTlsCert')
+  if (settings.clientTlsCert !== undefined && settings.engine === 'uws')
+    problems.push('engine: `uws` cannot reload certificates; with clientTlsCert use `node` or `auto`')
+  if (settings.trustProxy > 0 && settings.trustedProxies.length > 0) problems.push('trustProxy and trustedProxies: only one of them')
+  const { jwksUrl } = settings
+  if (jwksUrl !== undefined) problems.push(...jwksProblems(new URL(jwksUrl), auth))
   if (auth === 'jwt' && !hasKey) problems.push('auth: `jwt` needs one of jwtSecret, jwtPublicKey, jwksUrl')
   if (settings.maxBodyBytes < settings.maxFrameBytes) problems.push('maxBodyBytes: must be at least maxFrameBytes')
   if (settings.maxApiBodyBytes < settings.maxFrameBytes + 4096) {
@@ -117,6 +177,9 @@ function resolve(settings: Settings, host: string): Config {
     // No store remembers ids longer than messages.
     duplicateWindowSeconds: Math.min(settings.duplicateWindowSeconds, settings.inboxMaxAgeSeconds),
     anyTopic: settings.anyTopic ?? auth === 'dev',
+    xmppAnonymous: settings.xmppAnonymous ?? auth === 'dev',
+    xmppDomain: settings.xmppDomain.toLowerCase(),
+    internalHost,
     allowedOrigins: settings.allowedOrigins ?? (auth === 'dev' ? ['*'] : []),
   }
 }
@@ -169,7 +232,7 @@ function readEnvironment(env: ConfigSources['env'], readFile: (path: string) => 
       given.set(direct.key, { value: unescapePem(text), source: name })
     } else if (fromFile?.file) {
       if (nonEmpty(env[fromFile.env]) !== undefined) throw new ConfigError(`${fromFile.env} and ${name} are both set`)
-      given.set(fromFile.key, { value: readText(text, name, readFile).trim(), source: name })
+      given.set(fromFile.key, { value: readSecret(text, name, readFile), source: name, path: text })
     } else if (!LINK_PART.test(name)) {
       throw new ConfigError(`unknown environment variable ${name}${suggestion(name, [...BY_ENV.keys()])}`)
     }
@@ -184,7 +247,9 @@ function readConfigFile(path: string, readFile: (path: string) => string): Given
   try {
     content = parseYaml(text)
   } catch (error) {
-    throw new ConfigError(`${path} is neither YAML nor JSON: ${error instanceof Error ? error.message : String(error)}`)
+    // Not its message, which quotes the file, secrets and all.
+    const where = error instanceof YAMLParseError ? ` (${error.code}, line ${error.linePos?.[0].line ?? '?'})` : ''
+    throw new ConfigError(`${path} is neither YAML nor JSON${where}`)
   }
   const given: GivenByKey = new Map()
   if (content === null || content === undefined) return given
@@ -211,6 +276,19 @@ function readText(path: string, what: string, readFile: (path: string) => string
   } catch (error) {
     throw new ConfigError(`${what}: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+/** The name is not told: it is the secret itself where somebody took `X_FILE` for `X`. */
+function readSecret(path: string, name: string, readFile: (path: string) => string): string {
+  try {
+    return readFile(path).trim()
+  } catch (error) {
+    throw new ConfigError(`${name}: cannot read the file that it names (${errorCode(error)})`)
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'no such file?'
 }
 
 /** A PEM on one line, as environment files have it. */

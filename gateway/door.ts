@@ -41,6 +41,12 @@ export type Entrance =
  */
 export type Return = 'relay' | 'take' | 'adopt'
 
+/**
+ * The session of another node goes on here. `fetched`: that node gave it up; `adopted`: it is not there any more, or does
+ * not have it.
+ */
+export type Arrived = (transport: Transport, how: 'fetched' | 'adopted') => void
+
 export interface DoorOptions {
   readonly hub: Hub
   readonly positions: Positions
@@ -53,6 +59,7 @@ export interface DoorOptions {
   /** Set while the node is going away. */
   refusal(): CloseReason | undefined
   resumed(transport: Transport, recovered: boolean): void
+  arrived: Arrived
   onError(error: unknown, what: string): void
 }
 
@@ -79,16 +86,11 @@ export class Door {
       if (text === undefined) return await this.#openNew(visitor, undefined)
       const cursor = parseCursor(text)
       if (cursor === undefined) return refused({ code: 'malformed', reason: 'that is no cursor' })
-      if (cursor.userTag !== userTag(identity.user)) return refused({ code: 'forbidden', reason: 'that is a cursor of another user' })
-      return how === 'adopt' ? await this.#openNew(visitor, cursor) : await this.#comeBack(visitor, cursor, how)
+      const tag = this.#options.hub.users.get(identity.user)?.tag ?? userTag(identity.user)
+      if (cursor.userTag !== tag) return refused({ code: 'forbidden', reason: 'that is a cursor of another user' })
+      return how === 'adopt' ? await this.#adopt(visitor, cursor) : await this.#comeBack(visitor, cursor, how)
     } catch (error) {
-      if (!(error instanceof BusError)) throw error
-      const { code } = error
-      return refused(
-        code === 'bad_user'
-          ? { code: 'malformed', reason: error.message }
-          : { code: 'bus_unavailable', reason: `the message bus: ${error.message}`, retryAfterMs: 2000 },
-      )
+      return busRefusal(error)
     }
   }
 
@@ -171,7 +173,7 @@ export class Door {
         arrived()
       }
       const captured = entry.captured()
-      if (answer === undefined) return await this.#openNew(visitor, cursor)
+      if (answer === undefined) return await this.#adopt(visitor, cursor)
       if ('code' in answer) return refused(answer)
       const { session, complete } = this.#rebuild(visitor, entry, id, cursor, v1.MovedSession.create(answer), captured)
       const { truncated } = await this.#catchUp(entry, session, 'known')
@@ -204,6 +206,7 @@ export class Door {
     })
     session.status = moved.status
     session.note = moved.note
+    this.#options.arrived(visitor.transport, 'fetched')
     this.#connect(session, visitor.identity, moved.context)
     const complete = isSameStore && !incomplete
     if (!complete) deliverGap(hub, session, isSameStore ? 'evicted' : 'reset')
@@ -212,6 +215,12 @@ export class Door {
     for (const outbound of frames) session.takeOver(outbound)
     for (const outbound of captured) if (messageId(outbound) === '' || !ids.has(messageId(outbound))) session.takeOver(outbound)
     return { session, complete }
+  }
+
+  async #adopt(visitor: Visitor, cursor: Cursor): Promise<Entrance> {
+    const entrance = await this.#openNew(visitor, cursor)
+    if (entrance.kind === 'session') this.#options.arrived(visitor.transport, 'adopted')
+    return entrance
   }
 
   // ---- new sessions -----------------------------------------------------------------------------------------------
@@ -268,6 +277,12 @@ export class Door {
     return epoch === entry.epoch && inbox <= newest ? { inbox, gap: false, reader: 'known' } : { inbox: 0, gap: true, reader: 'newcomer' }
   }
 
+  /** Its inbox has to be read. */
+  read(session: Session): void {
+    const entry = this.#options.hub.users.get(session.owner.user)
+    if (entry !== undefined) this.#readOn(entry, session)
+  }
+
   // ---- both -------------------------------------------------------------------------------------------------------
 
   #connect(session: Session, identity: Identity, context: Uint8Array): void {
@@ -294,7 +309,7 @@ export class Door {
   }
 
   #readOn(entry: UserEntry, session: Session): void {
-    if (session.live || session.kind === 'closed' || this.#reading.has(session)) return
+    if (!session.isBehind || this.#reading.has(session)) return
     const { hub, onError } = this.#options
     this.#reading.add(session)
     keepReading(hub, entry, session)
@@ -345,6 +360,17 @@ function isPoll(transport: Transport): boolean {
   return transport === 'keepalive' || transport === 'longpoll'
 }
 
-function refused(reason: CloseReason): Entrance {
+export function refused(reason: CloseReason): Extract<Entrance, { kind: 'refused' }> {
   return { kind: 'refused', reason }
+}
+
+/** Throws what is not the bus's. */
+export function busRefusal(error: unknown): Extract<Entrance, { kind: 'refused' }> {
+  if (!(error instanceof BusError)) throw error
+  const { code } = error
+  return refused(
+    code === 'bad_user'
+      ? { code: 'malformed', reason: error.message }
+      : { code: 'bus_unavailable', reason: `the message bus: ${error.message}`, retryAfterMs: 2000 },
+  )
 }

@@ -25,7 +25,7 @@ export type Reader = 'known' | 'newcomer'
  */
 export async function readHistory(hub: Hub, entry: UserEntry, session: Session, reader: Reader): Promise<{ readonly truncated: boolean }> {
   let truncated = false
-  while (session.kind !== 'closed' && !session.live && session.hasRoom) {
+  while (session.isBehind && session.hasRoom) {
     const { tail, resets } = entry
     if (session.inbox >= tail) {
       session.goLive(session.inbox)
@@ -41,7 +41,7 @@ export async function readHistory(hub: Hub, entry: UserEntry, session: Session, 
       continue
     }
     // Another reader was faster, or the client went back meanwhile.
-    if (session.inbox !== after || session.live) continue
+    if (session.inbox !== after || !session.isBehind) continue
     if (missed) {
       truncated = true
       deliverGap(hub, session, 'evicted')
@@ -60,7 +60,7 @@ export async function readHistory(hub: Hub, entry: UserEntry, session: Session, 
 
 /** Goes on with what readHistory left, as the client takes it. Resolves when the session is live or closed. */
 export async function keepReading(hub: Hub, entry: UserEntry, session: Session): Promise<void> {
-  while (session.kind !== 'closed' && !session.live) {
+  while (session.isBehind) {
     await hub.room(session)
     try {
       await readHistory(hub, entry, session, 'known')

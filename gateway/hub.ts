@@ -7,6 +7,7 @@ import type { Delivery, Transport } from './carrier.js'
 import type { CloseReason, SessionCause } from './close-reason.js'
 import { controlEnvelope, EnvelopeReader } from './envelope.js'
 import { flat } from './flat-string.js'
+import { clientKey } from './networks.js'
 import { Session, type SessionHost, type SessionLimits, type SessionOptions } from './session.js'
 import { UserEntry, type UserEntryHost } from './user-entry.js'
 import { Wheel } from './wheel.js'
@@ -26,6 +27,8 @@ export interface HubEvents {
   detached(transport: Transport): void
   written(transport: Transport, batch: readonly Delivery[]): void
   acknowledged(session: Session, inbox: number, publishedAtMs: number): void
+  /** The session of an XMPP client takes what is sent to its user from now on: the inbox has to be read. */
+  receptive(session: Session): void
   gap(): void
   dropped(why: string): void
   /** A bug; the session it happened to was closed. */
@@ -67,6 +70,7 @@ export class Hub implements SessionHost, UserEntryHost {
   readonly #now: () => number
   readonly #sessions = new Map<string, Session>()
   readonly #users = new Map<string, UserEntry>()
+  /** Sessions, and clients on their way to one, by `clientKey` of the address. */
   readonly #perIp = new Map<string, number>()
   readonly #ips = new Map<Session, string>()
   readonly #graves = new Map<string, Grave>()
@@ -119,22 +123,46 @@ export class Hub implements SessionHost, UserEntryHost {
     return bytes
   }
 
+  /** Of them, those that were not sent yet. */
+  waitingBytes(): number {
+    let bytes = 0
+    for (const session of this.#sessions.values()) bytes += session.waitingBytes
+    return bytes
+  }
+
+  /** Sessions without a connection. */
+  detachedSessions(): number {
+    let count = 0
+    for (const { kind } of this.#sessions.values()) if (kind === 'detached') count++
+    return count
+  }
+
   // ---- opening and closing ----------------------------------------------------------------------------------------
 
   /** Why no further session can be opened; undefined: it can. `replacing`: those of the user's that would end for it. */
   refusal(user: string, ip: string, replacing: readonly Session[]): CloseReason | undefined {
-    const { maxSessions, maxSessionsPerUser, maxSessionsPerIp } = this.limits
+    const { maxSessions, maxSessionsPerUser } = this.limits
     if (this.#sessions.size + this.#expected - replacing.length >= maxSessions)
       return { code: 'overloaded', reason: 'this node has as many sessions as it may', retryAfterMs: 5000 }
     const entry = this.#users.get(user)
     if ((entry?.sessions.length ?? 0) + (entry?.expected ?? 0) - replacing.length >= maxSessionsPerUser) {
       return { code: 'rate_limited', reason: `the user has ${maxSessionsPerUser} sessions already`, retryAfterMs: 10_000 }
     }
-    const fromThere = replacing.filter((session) => this.#ips.get(session) === ip)
-    if (maxSessionsPerIp > 0 && (this.#perIp.get(ip) ?? 0) - fromThere.length >= maxSessionsPerIp) {
-      return { code: 'rate_limited', reason: `${maxSessionsPerIp} sessions come from this address already`, retryAfterMs: 10_000 }
-    }
-    return undefined
+    const key = clientKey(ip)
+    return this.crowded(ip, replacing.filter((session) => this.#ips.get(session) === key).length)
+  }
+
+  /** Why no further session can come from the address, of which `leaving` would end for it; undefined: one can. */
+  crowded(ip: string, leaving = 0): CloseReason | undefined {
+    const { maxSessionsPerIp } = this.limits
+    if (maxSessionsPerIp === 0 || (this.#perIp.get(clientKey(ip)) ?? 0) - leaving < maxSessionsPerIp) return undefined
+    return { code: 'rate_limited', reason: `${maxSessionsPerIp} sessions come from this address already`, retryAfterMs: 10_000 }
+  }
+
+  /** Counts a client of the address that has no session yet. Call what it returns once, right before it gets one or when it has left. */
+  waits(ip: string): () => void {
+    this.#countIp(ip, 1)
+    return () => this.#countIp(ip, -1)
   }
 
   /** The user's entry, attached to the bus. Throws BusError. Call `settle` when done with it, whatever came of it. */
@@ -185,7 +213,7 @@ export class Hub implements SessionHost, UserEntryHost {
     this.#sessions.set(session.ref, session)
     entry.add(session)
     if (this.limits.maxSessionsPerIp > 0) {
-      this.#ips.set(session, ip)
+      this.#ips.set(session, clientKey(ip))
       this.#countIp(ip, 1)
     }
     this.#events.opened(session, transport)
@@ -248,6 +276,10 @@ export class Hub implements SessionHost, UserEntryHost {
     this.#events.acknowledged(session, inbox, publishedAtMs)
   }
 
+  receptive(session: Session): void {
+    this.#events.receptive(session)
+  }
+
   roomy(session: Session): void {
     const resolve = this.#rooms.get(session)
     if (resolve === undefined) return
@@ -273,8 +305,12 @@ export class Hub implements SessionHost, UserEntryHost {
 
   // ---- UserEntryHost ----------------------------------------------------------------------------------------------
 
-  control(entry: UserEntry, control: v1.Control): v1.SessionList.$Properties {
-    const { close, replace } = control
+  control(entry: UserEntry, control: v1.Control): v1.SessionList.$Properties | undefined {
+    const { close, replace, find } = control
+    if (find != null) {
+      const found = entry.sessions.find(({ xmpp }) => xmpp !== undefined && xmpp.resource === find.resource)
+      return found === undefined ? undefined : { node: this.nodeName, sessions: [describe(found)] }
+    }
     const sessions = entry.sessions.map((session) => describe(session))
     if (close != null) {
       for (const session of entry.sessions) session.close({ code: 'closed', reason: close.reason || 'closed by the operator' })
@@ -295,9 +331,10 @@ export class Hub implements SessionHost, UserEntryHost {
 
   #countIp(ip: string, change: 1 | -1): void {
     if (this.limits.maxSessionsPerIp === 0) return
-    const count = (this.#perIp.get(ip) ?? 0) + change
-    if (count === 0) this.#perIp.delete(ip)
-    else this.#perIp.set(ip, count)
+    const key = clientKey(ip)
+    const count = (this.#perIp.get(key) ?? 0) + change
+    if (count === 0) this.#perIp.delete(key)
+    else this.#perIp.set(key, count)
   }
 
   #releaseUnused(entry: UserEntry): void {
@@ -366,5 +403,6 @@ function describe(session: Session): v1.SessionInfo.$Properties {
     device: session.device,
     status: session.status,
     note: session.note,
+    xmpp: session.xmpp?.shown ?? null,
   }
 }

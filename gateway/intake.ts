@@ -1,7 +1,7 @@
 // What clients say, once it has been read: acknowledgements, pings and tokens are settled here, the rest goes up.
 
 import type { ClientFrame, Parsed } from '../proto/client-frame.js'
-import { parseCursor, userTag } from '../proto/cursor.js'
+import { parseCursor } from '../proto/cursor.js'
 import type { Authenticator, Identity } from './auth/authenticator.js'
 import type { CloseReason, ReasonCode } from './close-reason.js'
 import type { Position } from './positions.js'
@@ -47,7 +47,7 @@ export class Intake {
   #acknowledge(session: Session, ref: string, text: string): Reply {
     const cursor = parseCursor(text)
     if (cursor === undefined) return failure(ref, 'malformed', 'that is no cursor')
-    if (cursor.userTag !== userTag(session.owner.user)) return failure(ref, 'forbidden', 'that is a cursor of another user')
+    if (cursor.userTag !== session.owner.tag) return failure(ref, 'forbidden', 'that is a cursor of another user')
     if (cursor.at !== undefined && `${cursor.at.node}.${cursor.at.session}` === session.ref) session.ack(cursor.at.frame)
     // Of history, or of a session before this one: it says how far the device has got in the inbox, and nothing of frames.
     else this.#options.position(session, { epoch: cursor.epoch, inbox: cursor.inbox })
@@ -55,8 +55,8 @@ export class Intake {
   }
 
   #refresh(session: Session, ref: string, token: string, answer: Answer): void {
-    this.#options.authenticator
-      .authenticate({ bearer: token, queryToken: '', queryUser: '', device: session.device })
+    const authenticated = this.#options.authenticator.authenticate({ bearer: token, queryToken: '', queryUser: '', device: session.device })
+    Promise.resolve(authenticated)
       .then((result) => answer(this.#refreshed(session, ref, result)))
       .catch((error) => {
         this.#options.onError(error, 'refreshing a token')

@@ -2,6 +2,7 @@
 
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { Config } from './config.js'
+import { redactor } from './redaction.js'
 
 export type { Logger }
 
@@ -25,7 +26,10 @@ const SECRET_KEYS = [
 ]
 
 /** `destination`: standard output unless given. */
-export function createLogger(config: Pick<Config, 'logLevel' | 'nodeId'>, destination?: DestinationStream): Logger {
+export function createLogger(
+  config: Pick<Config, 'logLevel' | 'nodeId'> & Partial<Pick<Config, 'jwtSecret' | 'apiKeys' | 'natsUrl'>>,
+  destination?: DestinationStream,
+): Logger {
   const options = {
     level: config.logLevel,
     base: { node: config.nodeId },
@@ -33,6 +37,7 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'nodeId'>, destin
     formatters: { level: (level: string) => ({ level }) },
     // A key may stand at the top, or in an object of the log line, such as `headers`.
     redact: { paths: SECRET_KEYS.flatMap((key) => [`["${key}"]`, `*["${key}"]`, `*.*["${key}"]`]), censor: '***' },
+    hooks: { streamWrite: redactor(config) },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }

@@ -1,14 +1,18 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
-// The command line: `holdwire serve | gateway | c2s | token | push | listen | config | bench`.
+// The command line: `holdwire serve | gateway | c2s | token | push | listen | provision | smoke | config | health | bench`.
 
 import { Command, CommanderError } from 'commander'
+import { type HealthOptions, health, healthConfig } from './cli/health.js'
 import { type ListenOptions, type ListenTarget, listen } from './cli/listen.js'
+import { provision } from './cli/provision.js'
 import { type PushOptions, push } from './cli/push.js'
 import { runServer } from './cli/run-server.js'
 import { addSettings, configOf } from './cli/settings.js'
+import { type SmokeOptions, type SmokeSocket, smoke } from './cli/smoke.js'
 import { signToken, type TokenOptions } from './cli/token.js'
 import { ConfigError } from './config.js'
 import { configJson, configYaml } from './config-docs.js'
+import { createLogger } from './logger.js'
 import { VERSION } from './version.js'
 
 // Exit codes: 0 done, 1 it failed, 2 called wrongly.
@@ -29,9 +33,8 @@ function program(): Command {
     addSettings(root.command(role), false)
       .description(ROLES[role])
       .action(async (flags: object) => {
-        const config = configOf({ ...flags })
-        const { startHoldwire } = await import('./serve.js')
-        await runServer(config, role, startHoldwire)
+        // Loaded when signals are heeded: process 1 of a container has no default for them.
+        await runServer(configOf({ ...flags }), role, async (...given) => (await import('./serve.js')).startHoldwire(...given))
       })
   }
   addSettings(root.command('token'), true)
@@ -64,6 +67,23 @@ function program(): Command {
     .option('--cursor <cursor>', 'go on after it')
     .option('--count <n>', 'end after so many messages')
     .action(runListen)
+  addSettings(root.command('provision'), true)
+    .description('Make streams and buckets in NATS, or find that those there have other settings; changes nothing the second time')
+    .action(async (flags: object) => {
+      const config = configOf({ ...flags })
+      const { startHoldwire } = await import('./serve.js')
+      await provision(config, createLogger(config), startHoldwire)
+    })
+  addSettings(root.command('smoke'), true)
+    .description(
+      'Push a message to a user over every transport and wait for it there (token: HOLDWIRE_SMOKE_TOKEN, or made with jwtSecret)',
+    )
+    .option('--url <url>', 'client port of the server (default: as configured)')
+    .option('--internal-url <url>', 'internal port of the server (default: as configured)')
+    .option('--user <user>', 'who is pushed to', 'smoke')
+    .option('--key <key>', 'API key (default: the first one configured)')
+    .option('--ready-only', 'only ask whether the server is ready')
+    .action(runSmoke)
   addSettings(root.command('config'), true)
     .description(
       'Print every setting: what it does, flag, environment variable, default, and the value in force (takes every flag of serve)',
@@ -74,6 +94,11 @@ function program(): Command {
       const config = configOf({ ...flags })
       process.stdout.write(flags.json ? `${configJson(config)}\n` : configYaml(config))
     })
+  addSettings(root.command('health'), true)
+    .description('Ask a server of this machine whether it lives: exit code 0 or 1, for health checks of containers')
+    .option('--ready', 'whether it also takes clients: not before it has reached NATS, not while it drains')
+    .option('--url <url>', 'internal port of the server (default: as configured)')
+    .action(runHealth)
   root
     .command('bench')
     .description('Measure this server on this machine (holdwire bench help)')
@@ -93,6 +118,12 @@ async function runPush(words: string[], flags: PushOptions): Promise<void> {
   else fail(answer, 1)
 }
 
+async function runHealth(flags: HealthOptions): Promise<void> {
+  const { well, answer } = await health(healthConfig({ ...flags }), flags)
+  if (well) print(answer)
+  else fail(answer, 1)
+}
+
 async function runListen(user: string, flags: ListenOptions): Promise<void> {
   const { connect } = await import('../client/holdwire.js')
   const { WebSocket } = await import('../transports/engine/node-websocket.js')
@@ -107,6 +138,18 @@ async function runListen(user: string, flags: ListenOptions): Promise<void> {
     interrupted,
   })
   process.exit(asAsked ? 0 : 1)
+}
+
+async function runSmoke(flags: SmokeOptions): Promise<void> {
+  const { connect } = await import('../client/holdwire.js')
+  const { WebSocket } = await import('../transports/engine/node-websocket.js')
+  const all = await smoke(configOf({ ...flags }), flags, {
+    connect: (target) => connect({ ...target, environment: { WebSocket } }),
+    openSocket: (url, protocol) => new WebSocket(url, protocol) as SmokeSocket,
+    print,
+    token: process.env.HOLDWIRE_SMOKE_TOKEN || undefined,
+  })
+  process.exit(all ? 0 : 1)
 }
 
 function print(line: string): void {

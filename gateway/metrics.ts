@@ -1,23 +1,15 @@
 // Everything that is counted, by the name of the business event. What happens per message is a plain number until it is scraped.
 
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { BusStats } from '../bus/bus.js'
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client'
+import type { BusState } from '../bus/bus.js'
+import { TRANSPORTS } from './carrier.js'
 import type { ReasonCode } from './close-reason.js'
-import { FastHistogram, type Series } from './fast-histogram.js'
+import { FastHistogram } from './fast-histogram.js'
+import { type MetricSources, registerSources } from './metric-sources.js'
+import { type Samples, scrapedCounter } from './scraped.js'
+import { TransportMetrics } from './transport-metrics.js'
 
-/** What is looked up when somebody scrapes, rather than kept in step. */
-export interface MetricSources {
-  /** Sessions of this node by transport. */
-  sessions(): ReadonlyMap<string, number>
-  /** Users with a session on this node. */
-  users(): number
-  /** Bytes that wait in the outboxes of this node. */
-  outboxBytes(): number
-  busConnected(): boolean
-  bus(): BusStats
-}
-
-const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
+const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const ACK_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
 export class Metrics {
@@ -33,6 +25,19 @@ export class Metrics {
     'kind',
     LATENCY_SECONDS,
   )
+  readonly #push = new FastHistogram(
+    this.registry,
+    'holdwire_push_seconds',
+    'From the push of a backend to its answer.',
+    'target',
+    LATENCY_SECONDS,
+  )
+  readonly #c2sFailures = this.#counter(
+    'holdwire_c2s_failures_total',
+    'Requests to the c2s workers that were not done, and why.',
+    'kind',
+    'code',
+  )
   readonly #opened = this.#counter('holdwire_sessions_opened_total', 'New sessions.', 'transport')
   readonly #closed = this.#counter('holdwire_sessions_closed_total', 'Sessions that ended, and why.', 'transport', 'reason')
   readonly #resumes = this.#counter(
@@ -42,6 +47,9 @@ export class Metrics {
     'recovered',
   )
   readonly #refused = this.#counter('holdwire_refusals_total', 'Requests and connections refused, and why.', 'transport', 'code')
+  readonly #moves = this.#counter('holdwire_sessions_moved_total', 'Sessions that changed their node.', 'transport', 'how')
+  readonly #relayed = this.#counter('holdwire_relay_requests_total', 'Requests to other gateways.', 'kind', 'outcome')
+  readonly #busLosses = this.#counter('holdwire_bus_disconnects_total', 'Times that the message bus went away.')
   readonly #gaps = this.#counter('holdwire_gaps_total', 'Sessions told that messages are lost to them.')
   readonly #dropped = this.#counter('holdwire_envelopes_dropped_total', 'Messages on the bus that make no sense.')
   readonly #pushes = this.#counter('holdwire_pushes_total', 'Pushes by backends.', 'target', 'code')
@@ -49,10 +57,13 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry })
-    const frames = this.#counter('holdwire_frames_total', 'Frames from (in) and to (out) clients.', 'transport', 'direction')
-    const bytes = this.#counter('holdwire_bytes_total', 'Bytes of the frames from and to clients.', 'transport', 'direction')
-    collectInto(frames, () => this.#perDirection((one) => [one.framesIn, one.framesOut]))
-    collectInto(bytes, () => this.#perDirection((one) => [one.bytesIn, one.bytesOut]))
+    const labels = ['transport', 'direction']
+    scrapedCounter(this.registry, 'holdwire_frames_total', 'Frames from (in) and to (out) clients.', labels, () =>
+      this.#perDirection((one) => [one.framesIn, one.framesOut]),
+    )
+    scrapedCounter(this.registry, 'holdwire_bytes_total', 'Bytes of the frames from and to clients.', labels, () =>
+      this.#perDirection((one) => [one.bytesIn, one.bytesOut]),
+    )
   }
 
   /** Numbers of one transport; keep it on hot paths. */
@@ -65,32 +76,16 @@ export class Metrics {
     return metrics
   }
 
-  /** Once, when the node stands. */
+  /** Once, when the process stands. */
   observe(sources: MetricSources): void {
-    const { registry } = this
-    const gauge = (name: string, help: string, value: () => number) =>
-      new Gauge({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          this.set(value())
-        },
-      })
-    new Gauge({
-      name: 'holdwire_sessions',
-      help: 'Sessions of this node; of one without a connection the transport it had last.',
-      labelNames: ['transport'],
-      registers: [registry],
-      collect() {
-        this.reset()
-        for (const [transport, count] of sources.sessions()) this.set({ transport }, count)
-      },
-    })
-    gauge('holdwire_users', 'Users with a session on this node.', () => sources.users())
-    gauge('holdwire_outbox_bytes', 'Bytes that wait for clients of this node.', () => sources.outboxBytes())
-    gauge('holdwire_bus_connected', '1 while the message bus can be reached.', () => Number(sources.busConnected()))
-    gauge('holdwire_bus_in_flight', 'Calls on the message bus without an answer yet.', () => sources.bus().inFlight)
+    registerSources(this.registry, sources)
+    if (sources.gateway === undefined) return
+    // From the start, so that the first one is seen as an increase.
+    for (const transport of TRANSPORTS) {
+      this.transport(transport)
+      this.#opened.inc({ transport }, 0)
+      this.#closed.inc({ transport, reason: 'slow_consumer' }, 0)
+    }
   }
 
   sessionOpened(transport: string): void {
@@ -118,14 +113,30 @@ export class Metrics {
     this.#dropped.inc()
   }
 
-  /** `kind`: open, frames, bye, topic. */
-  c2sAnswered(kind: string, seconds: number): void {
+  /** A session has come here from another node (see Arrived in door.ts), or was given to one. */
+  sessionMoved(transport: string, how: 'fetched' | 'adopted' | 'given'): void {
+    this.#moves.inc({ transport, how })
+  }
+
+  /** `kind` and `outcome`: see RelayCounter. */
+  relayed(kind: string, outcome: string): void {
+    this.#relayed.inc({ kind, outcome })
+  }
+
+  busChanged(state: BusState): void {
+    if (state === 'down') this.#busLosses.inc()
+  }
+
+  /** `kind`: open, frames, bye of a gateway; RequestKind of a worker. `code`: `done` or why not. */
+  c2sAnswered(kind: string, seconds: number, code: string): void {
     this.#c2s.series(kind).observe(seconds)
+    if (code !== 'done') this.#c2sFailures.inc({ kind, code })
   }
 
   /** `target`: user, users, topic, all; `code`: `done` or why not. */
-  pushed(target: string, code: ReasonCode): void {
+  pushed(target: string, code: ReasonCode, seconds: number): void {
     this.#pushes.inc({ target, code })
+    this.#push.series(target).observe(seconds)
   }
 
   /** `route`: a path of the API description, never the path of the request. */
@@ -146,8 +157,8 @@ export class Metrics {
     return new FastHistogram(this.registry, name, help, 'transport', bounds)
   }
 
-  #perDirection(pick: (metrics: TransportMetrics) => [incoming: number, outgoing: number]): [Record<string, string>, number][] {
-    return [...this.#transports].flatMap(([transport, metrics]) => {
+  #perDirection(pick: (metrics: TransportMetrics) => [incoming: number, outgoing: number]): Samples {
+    return [...this.#transports].flatMap(([transport, metrics]): Samples => {
       const [incoming, outgoing] = pick(metrics)
       return [
         [{ transport, direction: 'in' }, incoming],
@@ -155,47 +166,4 @@ export class Metrics {
       ]
     })
   }
-}
-
-export class TransportMetrics {
-  framesIn = 0
-  framesOut = 0
-  bytesIn = 0
-  bytesOut = 0
-  readonly #delivery: Series
-  readonly #ack: Series
-
-  constructor(delivery: Series, ack: Series) {
-    this.#delivery = delivery
-    this.#ack = ack
-  }
-
-  received(frames: number, bytes: number): void {
-    this.framesIn += frames
-    this.bytesIn += bytes
-  }
-
-  written(frames: number, bytes: number): void {
-    this.framesOut += frames
-    this.bytesOut += bytes
-  }
-
-  /** Written to the connection so long after it was published. */
-  delivered(seconds: number): void {
-    this.#delivery.observe(seconds)
-  }
-
-  /** Acknowledged so long after it was published. */
-  acknowledged(seconds: number): void {
-    this.#ack.observe(seconds)
-  }
-}
-
-/** A counter whose values are read off plain numbers at each scrape. */
-function collectInto(counter: Counter, values: () => [labels: Record<string, string>, value: number][]): void {
-  const collect = (): void => {
-    counter.reset()
-    for (const [labels, value] of values()) counter.inc(labels, value)
-  }
-  Object.assign(counter, { collect })
 }

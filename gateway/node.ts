@@ -1,8 +1,13 @@
 // A gateway node: hub, door, intake and relay on one bus, and how it leaves.
 
+import { createHash } from 'node:crypto'
 import type { Bus, Unsubscribe } from '../bus/bus.js'
 import type { Peers } from '../bus/peers.js'
-import type { v1 } from '../proto/messages.js'
+import { v1 } from '../proto/messages.js'
+import type { Element } from '../proto/xml/element.js'
+import { jidUser, parseJid } from '../proto/xml/jid.js'
+import { parseStored, XmlError } from '../proto/xml/parse.js'
+import { errorStanza, StanzaError } from '../proto/xml/stanza-error.js'
 import type { Authenticator } from './auth/authenticator.js'
 import type { Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
@@ -12,9 +17,12 @@ import { Hub, type HubEvents } from './hub.js'
 import { Intake } from './intake.js'
 import type { Logger } from './logger.js'
 import type { Metrics } from './metrics.js'
-import { type Position, Positions } from './positions.js'
+import type { Outbound } from './outbound.js'
+import { type Position, Positions, xmppPositionKey } from './positions.js'
 import { RelayClient } from './relay.js'
 import type { Session } from './session.js'
+import { StreamDoor } from './stream-door.js'
+import type { XmppSession } from './xmpp-session.js'
 
 export interface NodeOptions {
   readonly bus: Bus
@@ -39,6 +47,7 @@ const RETURN_MS = { least: 500, most: 3000 }
 export class GatewayNode {
   readonly hub: Hub
   readonly door: Door
+  readonly streamDoor: StreamDoor
   readonly intake: Intake
   readonly relay: RelayClient
   readonly #options: NodeOptions
@@ -46,6 +55,7 @@ export class GatewayNode {
   readonly #unsubscribe: Unsubscribe
   readonly #goodbyes = new Set<Promise<void>>()
   #leaving: CloseReason | undefined = undefined
+  #drainingSinceMs = Number.POSITIVE_INFINITY
   #stopped = false
 
   static async create(options: NodeOptions): Promise<GatewayNode> {
@@ -68,14 +78,14 @@ export class GatewayNode {
     this.#options = options
     this.#positions = positions
     this.hub = new Hub({ bus, node: address, nodeName: config.nodeId, limits: hubLimits(config), events: this.#events(), now: Date.now })
-    this.relay = new RelayClient(bus, config.c2sTimeoutSeconds * 1000)
+    this.relay = new RelayClient(bus, config.c2sTimeoutSeconds * 1000, (kind, outcome) => metrics.relayed(kind, outcome))
     this.intake = new Intake({
       authenticator,
       anyTopic: config.anyTopic,
       position: (session, position) => this.#record(session, position),
       onError,
     })
-    this.door = new Door({
+    const ways = {
       hub: this.hub,
       positions,
       relay: this.relay,
@@ -83,16 +93,19 @@ export class GatewayNode {
         bus,
         node: address,
         limits: { queueMaxFrames: UPLINK_QUEUE_FRAMES, deadlineMs: config.c2sTimeoutSeconds * 1000, tryMs: UPLINK_TRY_MS },
-        observe: (kind, seconds) => metrics.c2sAnswered(kind, seconds),
+        observe: (kind: string, seconds: number, code: string) => metrics.c2sAnswered(kind, seconds, code),
         onError,
       },
-      pingSeconds: config.pingSeconds,
-      resumeSeconds: config.resumeSeconds,
-      anyTopic: config.anyTopic,
       refusal: () => this.#leaving,
-      resumed: (transport, recovered) => metrics.resumed(transport, recovered),
-      onError,
-    })
+      resumed: (transport: Transport, recovered: boolean) => metrics.resumed(transport, recovered),
+      arrived: (transport: Transport, how: 'fetched' | 'adopted') => {
+        metrics.sessionMoved(transport, how)
+        log.debug({ transport, how }, 'session came from another node')
+      },
+    }
+    const { pingSeconds, resumeSeconds, anyTopic } = config
+    this.door = new Door({ ...ways, pingSeconds, resumeSeconds, anyTopic, onError })
+    this.streamDoor = new StreamDoor({ ...ways, read: (session) => this.door.read(session) })
     // Idle sessions of a worker that has gone would never notice.
     const gone = peers.onGone('c2s', (worker) => {
       for (const session of this.hub.sessions.values()) session.uplink?.workerLost(worker)
@@ -101,14 +114,35 @@ export class GatewayNode {
     const up = peers.onUp('c2s', () => {
       for (const session of this.hub.sessions.values()) session.uplink?.open()
     })
+    const lost = peers.onGone('gw', (node) => this.relay.gone(node))
     this.#unsubscribe = () => {
       gone()
       up()
+      lost()
     }
+  }
+
+  /** Why nobody is let in any more. */
+  get refusal(): CloseReason | undefined {
+    return this.#leaving
   }
 
   get leaving(): boolean {
     return this.#leaving !== undefined
+  }
+
+  /** Since the drain began; 0: it has not. */
+  get drainingSeconds(): number {
+    return Math.max(0, (Date.now() - this.#drainingSinceMs) / 1000)
+  }
+
+  /** A request or a connection was turned away before it had a session, or ended for a fault of its client. */
+  refused(transport: Transport | 'send', { code }: CloseReason): void {
+    // The client has left meanwhile.
+    if (code === 'done') return
+    const { metrics, log } = this.#options
+    metrics.refused(transport, code)
+    log.debug({ transport, code }, 'refused')
   }
 
   stats(): v1.RelayReply.$Properties {
@@ -125,12 +159,14 @@ export class GatewayNode {
   /**
    * Hands the sessions over, paced over at most `drainMs`: their clients are told to come back, which they do elsewhere (or
    * here, after a restart, by cursor). Resolves when they have been told and, where there is another node, have been
-   * fetched or the time is over.
+   * fetched or the time is over. `handOver`: first of all, for sessions that move without their clients.
    */
-  async drain(drainMs: number): Promise<void> {
+  async drain(drainMs: number, handOver: () => Promise<void>): Promise<void> {
     const { log, peers } = this.#options
-    const deadlineMs = Date.now() + drainMs
+    this.#drainingSinceMs = Date.now()
+    const deadlineMs = this.#drainingSinceMs + drainMs
     this.#leaving = { code: 'draining', reason: 'this node is going away', retryAfterMs: RETURN_MS.most }
+    await handOver()
     const sessions = [...this.hub.sessions.values()]
     log.info({ sessions: sessions.length }, 'draining')
     const steps = Math.ceil(sessions.length / DRAIN_BATCH)
@@ -168,9 +204,13 @@ export class GatewayNode {
         log.debug({ ref: session.ref, user: session.owner.user, transport }, 'session opened')
       },
       closed: (session, reason) => {
-        metrics.sessionClosed(session.transport ?? 'none', reason.code)
-        log.debug({ ref: session.ref, user: session.owner.user, code: reason.code }, 'session closed')
+        const { transport = 'none' } = session
+        const isGiven = this.hub.grave(session.ref)?.kind === 'moved'
+        metrics.sessionClosed(transport, reason.code)
+        if (isGiven) metrics.sessionMoved(transport, 'given')
+        log.debug({ ref: session.ref, user: session.owner.user, code: reason.code, given: isGiven }, 'session closed')
         this.#sayGoodbye(session.uplink?.bye())
+        if (session.xmpp !== undefined) this.#leave(session, session.xmpp, reason)
         this.#positions.hurry()
       },
       attached: () => undefined,
@@ -188,6 +228,7 @@ export class GatewayNode {
           metrics.transport(session.transport).acknowledged((Date.now() - publishedAtMs) / 1000)
         this.#record(session, { epoch: this.hub.users.get(session.owner.user)?.epoch ?? '', inbox })
       },
+      receptive: (session) => this.door.read(session),
       gap: () => metrics.gap(),
       failed: (error) => report(log, error, 'serving a session'),
       dropped: (why) => {
@@ -201,7 +242,48 @@ export class GatewayNode {
   #record(session: Session, position: Position): void {
     const entry = this.hub.users.get(session.owner.user)
     if (entry === undefined || entry.epoch !== position.epoch || position.inbox > entry.tail) return
-    this.#positions.record(entry.user, session.device, position)
+    this.#positions.handled(session, position)
+  }
+
+  /** What was sent to the resource and never arrived goes to the user instead, once nobody comes back for it. */
+  #leave(session: Session, xmpp: XmppSession, { code }: CloseReason): void {
+    // It goes on elsewhere, with all that waits.
+    if (this.hub.grave(session.ref)?.kind === 'moved') return
+    const left = session.unacknowledged()
+    for (const { kind, xml } of left) if (kind === 'iq' && xml !== undefined) this.#bounce(xml)
+    const { user } = session.owner
+    const key = xmppPositionKey(xmpp.resource)
+    const isLastingKey = key !== undefined && !xmpp.generated
+    // The resource is there, or will be again, and gets it then.
+    if (code === 'replaced' || (code === 'draining' && isLastingKey)) return
+    if (key !== undefined && xmpp.generated) this.#positions.forget(user, key)
+    const undelivered = left.filter(({ durable, resource, sent }) => durable && resource === xmpp.resource && !sent)
+    if (undelivered.length === 0) return
+    const epoch = this.hub.users.get(user)?.epoch ?? ''
+    // What was not read yet waits for the resource.
+    const inbox = xmpp.receptive && !session.live ? session.inbox : session.owner.tail
+    const sends = undelivered.map((outbound) => this.#options.bus.publish(user, redirectedId(outbound), redirected(outbound)))
+    const all = Promise.all(sends).then(() => {
+      if (isLastingKey) this.#positions.record(user, key, { epoch, inbox })
+    })
+    const done = all
+      .catch((error) => report(this.#options.log, error, 'messages to a resource that has gone'))
+      .finally(() => this.#goodbyes.delete(done))
+    this.#goodbyes.add(done)
+  }
+
+  /** A request to a client that is not there any more (XEP-0206 §7): its sender must not wait for ever. */
+  #bounce(xml: Uint8Array): void {
+    const { bus, config } = this.#options
+    const request = parsed(xml)
+    if (request === undefined) return
+    const sender = parseJid(request.attribute('from'))
+    const user = sender === undefined ? undefined : jidUser(sender, config.xmppDomain)
+    const type = request.attribute('type')
+    if (sender === undefined || user === undefined || (type !== 'get' && type !== 'set')) return
+    const error = errorStanza(request, new StanzaError('service-unavailable'))
+    if (error === undefined) return
+    bus.push(user, v1.Envelope.encode({ time: Date.now(), xml: Buffer.from(error.toString()), resource: sender.resource }).finish())
   }
 
   #sayGoodbye(bye: Promise<void> | undefined): void {
@@ -214,7 +296,14 @@ export class GatewayNode {
 const GOODBYES_MS = 2000
 
 /** Messages carry this much besides their data: id, sender, topic, key. */
-export const ENVELOPE_OVERHEAD_BYTES = 4096
+const ENVELOPE_OVERHEAD_BYTES = 4096
+/** What one message of NATS holds, with room for its headers. */
+const BUS_LIMIT_BYTES = 768 * 1024
+
+/** A message of an XMPP client travels twice in its envelope: as it came, and as data for the others. */
+export function largestEnvelope(maxFrameBytes: number): number {
+  return Math.max(maxFrameBytes, Math.min(2 * maxFrameBytes, BUS_LIMIT_BYTES)) + ENVELOPE_OVERHEAD_BYTES
+}
 
 function hubLimits(config: Config) {
   return {
@@ -227,6 +316,35 @@ function hubLimits(config: Config) {
     maxSessions: config.maxSessions,
     maxSessionsPerUser: config.maxSessionsPerUser,
     maxSessionsPerIp: config.maxSessionsPerIp,
+  }
+}
+
+/** The message as one to the user. */
+function redirected({ frame: { message }, xml, publishedAtMs, uncopied, expiresAtMs }: Outbound): Uint8Array {
+  const { id = '', from = '', topic = '', data } = message ?? {}
+  return v1.Envelope.encode({
+    id,
+    from,
+    topic,
+    time: publishedAtMs,
+    expires: Number.isFinite(expiresAtMs) ? expiresAtMs : 0,
+    xml: xml ?? new Uint8Array(),
+    uncopied,
+    ...(data == null ? {} : { data }),
+  }).finish()
+}
+
+function redirectedId({ frame: { message }, publishedAtMs }: Outbound): string {
+  return `r:${createHash('sha256').update(`${message?.from}\n${message?.id}\n${publishedAtMs}`).digest('base64url')}`
+}
+
+/** Undefined: none. Anybody may write to the bus. */
+function parsed(xml: Uint8Array): Element | undefined {
+  try {
+    return parseStored(Buffer.from(xml))
+  } catch (error) {
+    if (error instanceof XmlError) return undefined
+    throw error
   }
 }
 

@@ -17,11 +17,12 @@ export interface OutboxLimits {
   readonly sentMaxBytes: number
 }
 
-/** A frame with its number and the inbox position as of it. */
+/** A frame with its number and the inbox position as of it; what goes with it on the wire is for whoever takes it. */
 export interface Numbered {
   readonly outbound: Outbound
+  cursor: string
   readonly number: number
-  readonly inbox: number
+  inbox: number
 }
 
 /** A place in the outbox; without a frame when it was dropped (expired, or replaced under its collapse key). */
@@ -72,8 +73,28 @@ export class Outbox {
     return this.#baseInbox
   }
 
+  /** Number of the last frame that was sent. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** What is kept, in order. */
+  unacknowledged(): Outbound[] {
+    return (this.#slots ?? []).slice(this.#head).flatMap(({ outbound }) => outbound ?? [])
+  }
+
+  /** Position in the inbox as of the frame; before the oldest one here, as of the last acknowledged. */
+  inboxAt(number: number): number {
+    if (number <= this.#base) return this.#baseInbox
+    return this.#slots?.[this.#head + number - this.#base - 1]?.inbox ?? this.#baseInbox
+  }
+
   get waiting(): number {
     return this.last - this.#sent
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes
   }
 
   get bytes(): number {
@@ -120,7 +141,7 @@ export class Outbox {
       }
       this.#sentBytes += outbound.sizeBytes
       bytes += outbound.sizeBytes
-      batch.push({ outbound, number: this.#sent, inbox })
+      batch.push({ outbound, cursor: '', number: this.#sent, inbox })
     }
     if (this.#sent > this.#shown) this.#shown = this.#sent
     this.#trimSent()

@@ -1,6 +1,7 @@
 // How far each device of a user has got: acknowledged positions, kept in a bucket, written in batches.
 
 import { type Bucket, BusError } from '../bus/bus.js'
+import type { Session } from './session.js'
 
 export interface Position {
   readonly epoch: string
@@ -15,6 +16,16 @@ export interface PositionsOptions {
   onError(error: unknown, what: string): void
 }
 
+/** Stands for a device: how far the sessions of a user's XMPP clients together have got with what was sent to the user. */
+export const XMPP_SHARED = '\u0001'
+
+/** Stands for a device: how far an XMPP client has got with what was sent to its resource. Undefined: it is not kept. */
+export function xmppPositionKey(resource: string): string | undefined {
+  // With a user id of full length it still is a key of a bucket.
+  return Buffer.byteLength(resource) > RESOURCE_LIMIT_BYTES ? undefined : `${XMPP_SHARED}${resource}`
+}
+
+const RESOURCE_LIMIT_BYTES = 200
 const decoder = new TextDecoder()
 
 export class Positions {
@@ -47,6 +58,23 @@ export class Positions {
     if (known !== undefined && known.epoch === position.epoch && known.inbox >= position.inbox) return
     this.#pending.set(key, position)
     if (this.#timer === undefined) this.#flushAfter(this.#options.flushMs)
+  }
+
+  /** The client of a session has handled its inbox up to there. */
+  handled(session: Session, position: Position): void {
+    const { owner, device, xmpp, base } = session
+    this.record(owner.user, xmpp === undefined ? device : XMPP_SHARED, position)
+    const key = xmpp === undefined ? undefined : xmppPositionKey(xmpp.resource)
+    if (xmpp === undefined || key === undefined) return
+    this.record(owner.user, key, { ...position, inbox: Math.max(position.inbox, xmpp.handledDirectly(base)) })
+  }
+
+  /** Nobody will ask for it again. */
+  forget(user: string, device: string): void {
+    const key = keyOf(user, device)
+    this.#pending.delete(key)
+    // Written meanwhile, it goes with the age of the bucket.
+    this.#options.bucket.delete(key).catch((error) => this.#options.onError(error, 'forgetting a position'))
   }
 
   /** A session has ended: its client may be somewhere else in a moment. */

@@ -40,7 +40,7 @@ export interface PusherOptions {
   readonly duplicateWindowSeconds: number
   /** How long one attempt of the workers to expand a topic may take. */
   readonly c2sTimeoutMs: number
-  readonly metrics: { pushed(target: string, code: ReasonCode): void }
+  readonly metrics: { pushed(target: string, code: ReasonCode, seconds: number): void }
   readonly now?: () => number
   /** Between two attempts. */
   readonly wait?: (ms: number) => Promise<void>
@@ -77,8 +77,9 @@ export class Pusher {
    */
   async push(request: PushRequest): Promise<Pushed | CloseReason> {
     const target = Object.keys(request.to)[0] ?? ''
+    const startedMs = performance.now()
     const result = await this.#attempt(request)
-    this.#options.metrics.pushed(target, 'code' in result ? result.code : 'done')
+    this.#options.metrics.pushed(target, 'code' in result ? result.code : 'done', (performance.now() - startedMs) / 1000)
     return result
   }
 
@@ -175,7 +176,7 @@ async function pushToUsers(bus: Bus, users: readonly string[], push: v1.PushAll.
   const id = push.dedupe ?? ''
   const [only] = users
   if (push.ephemeral) {
-    if (!users.every((user) => bus.push(user, bytes))) throw new BusError('disconnected', 'the bus did not take it for everybody')
+    if (bus.pushMany(users, bytes) < users.length) throw new BusError('disconnected', 'the bus did not take it for everybody')
   } else if (users.length === 1 && only !== undefined) {
     await bus.publish(only, id, bytes)
   } else {

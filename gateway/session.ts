@@ -3,12 +3,14 @@
 //
 //   attached{carrier} ⇄ detached{until} → closed{reason}
 
+import type { v1 } from '../proto/messages.js'
 import type { Carrier, Delivery, Transport } from './carrier.js'
 import type { CloseReason } from './close-reason.js'
-import type { Outbound } from './outbound.js'
+import { Outbound } from './outbound.js'
 import { Outbox, type OutboxLimits } from './outbox.js'
 import type { TokenBucket } from './token-bucket.js'
 import type { Uplink } from './uplink.js'
+import type { XmppSession } from './xmpp-session.js'
 
 export interface SessionLimits extends OutboxLimits {
   readonly pingMs: number
@@ -30,6 +32,8 @@ export interface SessionHost {
   written(transport: Transport, batch: readonly Delivery[]): void
   /** The client handled everything up to this position; `publishedAtMs` of the last message among it (0: none). */
   acknowledged(session: Session, inbox: number, publishedAtMs: number): void
+  /** The session of an XMPP client takes what is sent to its user from now on: the inbox has to be read. */
+  receptive(session: Session): void
   /** There is room in the outbox again. */
   roomy(session: Session): void
   /** Exactly once. */
@@ -39,8 +43,14 @@ export interface SessionHost {
 /** The user as the session sees it: shared by all sessions of a user on this node. */
 export interface SessionUser {
   readonly user: string
+  /** As in cursors of this user. */
+  readonly tag: string
   /** `<tag>.<epoch>.`: how cursors of this user begin. */
   readonly cursorPrefix: string
+  /** Of the inbox. */
+  readonly epoch: string
+  /** End of the inbox, as far as this node knows. */
+  readonly tail: number
 }
 
 export interface SessionOptions {
@@ -56,6 +66,8 @@ export interface SessionOptions {
   readonly inbox: number
   /** Of a session taken over from another node: number of the frame its client is at. */
   readonly base: number
+  /** Of an XMPP client. */
+  readonly xmpp?: XmppSession
 }
 
 type State =
@@ -87,6 +99,10 @@ export class Session {
   returns = 0
   /** What the client sends goes through here. Set once, right after the session was made. */
   uplink: Uplink | undefined = undefined
+  /** Of an XMPP client. */
+  readonly xmpp: XmppSession | undefined
+  /** Called when the worker's context has changed: what another node would need to go on. */
+  onContext: (() => void) | undefined = undefined
   /** How much its client may still say; made with the first frame. */
   rate: TokenBucket | undefined = undefined
   readonly #host: SessionHost
@@ -100,6 +116,7 @@ export class Session {
 
   constructor(host: SessionHost, options: SessionOptions) {
     this.#host = host
+    this.xmpp = options.xmpp
     this.owner = options.owner
     this.ref = options.ref
     this.secret = options.secret
@@ -141,6 +158,11 @@ export class Session {
     return this.#outbox.bytes
   }
 
+  /** Of them, those not sent yet. */
+  get waitingBytes(): number {
+    return this.#outbox.waitingBytes
+  }
+
   get hasRoom(): boolean {
     return this.#outbox.hasRoom
   }
@@ -168,20 +190,61 @@ export class Session {
 
   /** A frame that is not from the inbox. */
   deliver(outbound: Outbound): void {
-    this.#push(outbound, false)
+    const { xmpp } = this
+    if (xmpp === undefined) {
+      if (!outbound.isForXmppOnly) this.#push(outbound, false)
+      return
+    }
+    const taking = xmpp.takes(outbound)
+    if (taking === 'now') for (const held of xmpp.release()) this.#push(held, false)
+    if (taking === 'later') for (const held of xmpp.holdBack(outbound)) this.#push(held, false)
+    else if (taking === 'now') this.#push(outbound, false)
+  }
+
+  /** A stanza of the server for just this session. */
+  tell(xml: Uint8Array): void {
+    this.#push(new Outbound({ stanza: { xml } }), false)
   }
 
   /** A message that has just been stored. Dropped while history is being read: it will be read too. */
   durable(inbox: number, outbound: Outbound): void {
-    if (!this.#live || inbox <= this.#inbox) return
+    const { xmpp } = this
+    if (!this.#live) {
+      if (xmpp !== undefined && !xmpp.receptive && xmpp.takesDirectly(outbound)) this.#takeDirectly(xmpp, inbox, outbound)
+      return
+    }
+    if (inbox <= this.#inbox) return
     this.#inbox = inbox
-    this.#push(outbound, false)
+    this.deliver(outbound)
   }
 
   /** A message read from the inbox. */
   history(inbox: number, outbound: Outbound | undefined): void {
     this.#inbox = inbox
-    if (outbound !== undefined) this.#push(outbound, true)
+    if (outbound === undefined) return
+    if (this.xmpp === undefined ? !outbound.isForXmppOnly : this.xmpp.takesStored(inbox, outbound)) this.#push(outbound, true)
+  }
+
+  /** What the worker says of the session of an XMPP client. */
+  show(shown: v1.XmppShown): void {
+    const { xmpp } = this
+    if (xmpp === undefined) return
+    const before = xmpp.receptive
+    xmpp.show(shown, this.owner.tail, this.#host.now())
+    if (before === xmpp.receptive) return
+    this.#live = false
+    if (!before) this.#host.receptive(this)
+  }
+
+  /** XEP-0352. */
+  clientState(state: 'active' | 'inactive'): void {
+    if (state === 'inactive') this.xmpp?.inactive()
+    else for (const held of this.xmpp?.active() ?? []) this.#push(held, false)
+  }
+
+  /** History has to be read before the session is live. */
+  get isBehind(): boolean {
+    return !this.#live && this.#state.kind !== 'closed' && (this.xmpp === undefined || this.xmpp.receptive)
   }
 
   /** History is read up to `inbox`; from here on messages are taken as they come. Call only when nothing lies between. */
@@ -194,6 +257,7 @@ export class Session {
   inboxReset(): void {
     this.#inbox = 0
     this.#outbox.resetPositions()
+    this.xmpp?.inboxReset()
   }
 
   // ---- from transports --------------------------------------------------------------------------------------------
@@ -266,6 +330,12 @@ export class Session {
     this.pump()
   }
 
+  /** The carrier can take nothing until it has drained: what comes meanwhile waits in the outbox. May be called from inside `write`. */
+  congested(carrier: Carrier): void {
+    const state = this.#state
+    if (state.kind === 'attached' && state.carrier === carrier) state.writable = false
+  }
+
   /** The client handled everything up to frame `number`. */
   ack(number: number): void {
     const outbox = this.#outbox
@@ -305,6 +375,7 @@ export class Session {
       if (this.#outbox.hasRoom) this.#host.roomy(this)
       switch (written) {
         case 'more':
+          if (this.#outbox.waiting === 0) return
           continue
         case 'full':
           state.writable = false
@@ -371,6 +442,21 @@ export class Session {
     return this.#outbox.notDurableAfter(frame, limitBytes)
   }
 
+  /** Position in the inbox as of a frame that is still here, or the last one acknowledged. */
+  inboxAt(frame: number): number {
+    return this.#outbox.inboxAt(frame)
+  }
+
+  /** Frames that were not acknowledged, sent or not. */
+  unacknowledged(): readonly Outbound[] {
+    return this.#outbox.unacknowledged()
+  }
+
+  /** Number of the last frame that was written. */
+  get lastSent(): number {
+    return this.#outbox.sent
+  }
+
   /** A frame that waited at another node, whatever its number was there. */
   takeOver(outbound: Outbound): void {
     this.#push(outbound, true)
@@ -387,15 +473,20 @@ export class Session {
     if (this.#state.kind === 'attached' && this.#state.writable) this.#host.markDirty(this)
   }
 
-  #nextBatch(greeting: Outbound | undefined): Delivery[] {
-    const outbox = this.#outbox
-    const greetingCursor = greeting === undefined ? '' : this.cursor
-    const batch: Delivery[] = []
-    if (greeting !== undefined) batch.push({ outbound: greeting, cursor: greetingCursor })
-    for (const { outbound, number, inbox } of outbox.take(BATCH_BYTES, this.#host.now())) {
-      batch.push({ outbound, cursor: this.cursorAt(number, inbox) })
+  #takeDirectly(xmpp: XmppSession, inbox: number, outbound: Outbound): void {
+    this.#push(outbound, false)
+    xmpp.tookDirectly(this.#outbox.last, inbox, this.#outbox.base)
+  }
+
+  #nextBatch(greeting: Outbound | undefined): readonly Delivery[] {
+    const first = greeting === undefined ? undefined : { outbound: greeting, cursor: this.cursor, number: 0, inbox: this.#outbox.baseInbox }
+    const batch = this.#outbox.take(BATCH_BYTES, this.#host.now())
+    for (const one of batch) {
+      // XMPP has no cursors: positions travel as stanza ids and counts.
+      if (this.xmpp === undefined) one.cursor = this.cursorAt(one.number, one.inbox)
+      else one.inbox = this.xmpp.inboxOf(one.number) ?? one.inbox
     }
-    return batch
+    return first === undefined ? batch : [first, ...batch]
   }
 
   #reschedule(): void {

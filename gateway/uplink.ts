@@ -29,8 +29,8 @@ export interface UplinkHost {
   /** Address of this node. */
   readonly node: string
   readonly limits: UplinkLimits
-  /** A request was answered (or given up) after so many seconds. */
-  observe(kind: 'open' | 'frames' | 'bye', seconds: number): void
+  /** A request was answered after so many seconds, or given up (`bus_unavailable`). */
+  observe(kind: 'open' | 'frames' | 'bye', seconds: number, code: 'done' | 'bus_unavailable'): void
   onError(error: unknown, what: string): void
 }
 
@@ -152,13 +152,16 @@ export class Uplink {
   /** One request, tried until it is answered or the deadline has passed (undefined). */
   async #try(kind: 'frames' | 'bye', deadlineMs: number, encode: () => Uint8Array): Promise<v1.UplinkReply | undefined> {
     const startedMs = performance.now()
+    let code: 'done' | 'bus_unavailable' = 'bus_unavailable'
     try {
       for (let backoffMs = BACKOFF_MS.first; ; backoffMs = Math.min(backoffMs * 2, BACKOFF_MS.most)) {
         const worker = await this.#openBy(deadlineMs)
         if (worker === undefined) return undefined
         const answered = await this.#ask(worker, encode())
         if (answered !== undefined && !answered.unknown) {
+          code = 'done'
           this.#take(answered)
+          this.#hear(answered)
           return answered
         }
         // Unknown: the worker is there and has forgotten the session; else it may be gone.
@@ -168,7 +171,7 @@ export class Uplink {
         if (this.#worker !== undefined || backoffMs > BACKOFF_MS.first) await pause(backoffMs)
       }
     } finally {
-      this.#host.observe(kind, (performance.now() - startedMs) / 1000)
+      this.#host.observe(kind, (performance.now() - startedMs) / 1000, code)
     }
   }
 
@@ -202,10 +205,11 @@ export class Uplink {
     for (let backoffMs = BACKOFF_MS.first; this.#worker === undefined; backoffMs = Math.min(backoffMs * 2, BACKOFF_MS.most)) {
       const startedMs = performance.now()
       const opened = await this.#open()
-      this.#host.observe('open', (performance.now() - startedMs) / 1000)
+      this.#host.observe('open', (performance.now() - startedMs) / 1000, opened === undefined ? 'bus_unavailable' : 'done')
       if (opened !== undefined) {
         this.#worker = opened.worker
         this.#take(opened)
+        if (opened.xmpp != null) this.#session.show(v1.XmppShown.create(opened.xmpp))
       } else if (Date.now() + backoffMs >= deadlineMs) return undefined
       else await pause(backoffMs * (0.5 + Math.random()))
     }
@@ -224,6 +228,7 @@ export class Uplink {
       anyTopic: claims.any,
       context: this.#context,
       since: sinceMs,
+      xmpp: this.#session.xmpp === undefined ? null : { resource: this.#session.xmpp.resource, language: this.#session.xmpp.language },
     }
     try {
       const answer = await this.#host.bus.request('c2s.open', v1.OpenSession.encode(open).finish(), { timeoutMs: this.#host.limits.tryMs })
@@ -236,8 +241,18 @@ export class Uplink {
     }
   }
 
+  /** What the answer has for an XMPP client. */
+  #hear({ xmpp, stanzas, streamError }: v1.UplinkReply): void {
+    if (xmpp != null) this.#session.show(v1.XmppShown.create(xmpp))
+    for (const stanza of stanzas) this.#session.tell(stanza)
+    if (streamError !== '') this.#session.close({ code: 'malformed', reason: 'the stream can not go on', streamError })
+  }
+
   #take(answer: { readonly context: Uint8Array; readonly status: string; readonly note: string }): void {
-    if (answer.context.length > 0) this.#context = shared(answer.context)
+    if (answer.context.length > 0 && Buffer.compare(this.#context, answer.context) !== 0) {
+      this.#context = shared(answer.context)
+      this.#session.onContext?.()
+    }
     if (answer.status !== '') {
       this.#session.status = answer.status
       this.#session.note = answer.note

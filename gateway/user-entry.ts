@@ -19,7 +19,7 @@ export interface UserEntryHost {
   readonly nodeName: string
   readonly envelopes: EnvelopeReader
   /** For the gateways themselves; the answer goes back if it was a request. */
-  control(entry: UserEntry, control: v1.Control): v1.SessionList.$Properties
+  control(entry: UserEntry, control: v1.Control): v1.SessionList.$Properties | undefined
   gap(): void
   dropped(why: string): void
 }
@@ -27,7 +27,7 @@ export interface UserEntryHost {
 export class UserEntry implements UserSink, SessionUser {
   readonly user: string
   readonly #host: UserEntryHost
-  readonly #tag: string
+  readonly tag: string
   #attachment: Attachment | undefined = undefined
   #sessions: readonly Session[] = []
   /** Position of the last durable message that reached this node live (or was there when it attached). */
@@ -44,7 +44,7 @@ export class UserEntry implements UserSink, SessionUser {
   constructor(host: UserEntryHost, user: string) {
     this.#host = host
     this.user = flat(user)
-    this.#tag = userTag(user)
+    this.tag = userTag(user)
   }
 
   get sessions(): readonly Session[] {
@@ -81,7 +81,7 @@ export class UserEntry implements UserSink, SessionUser {
     const attachment = await bus.attach(this.user, this)
     this.#attachment = attachment
     this.#tail = Math.max(this.#tail, attachment.from)
-    this.cursorPrefix = flat(`${this.#tag}.${attachment.epoch}.`)
+    this.cursorPrefix = flat(`${this.tag}.${attachment.epoch}.`)
   }
 
   /** Only when `ready`. */
@@ -141,14 +141,15 @@ export class UserEntry implements UserSink, SessionUser {
   asked(data: Uint8Array): Uint8Array | undefined {
     const incoming = this.#host.envelopes.ephemeral(data)
     if (incoming.kind !== 'control') return undefined
-    return v1.SessionList.encode(this.#host.control(this, incoming.control)).finish()
+    const answer = this.#host.control(this, incoming.control)
+    return answer === undefined ? undefined : v1.SessionList.encode(answer).finish()
   }
 
   lost(after: number, reason: 'evicted' | 'reset'): void {
     if (reason === 'reset') {
       this.#tail = 0
       this.#resets++
-      if (this.#attachment !== undefined) this.cursorPrefix = flat(`${this.#tag}.${this.#attachment.epoch}.`)
+      if (this.#attachment !== undefined) this.cursorPrefix = flat(`${this.tag}.${this.#attachment.epoch}.`)
     } else this.#tail = Math.max(this.#tail, after)
     for (const session of this.#sessions) {
       if (reason === 'reset') session.inboxReset()

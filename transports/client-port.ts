@@ -1,6 +1,7 @@
 // The client port: which path is which transport.
 
-import type { Authenticator, Identity } from '../gateway/auth/authenticator.js'
+import type { Authenticated, Authenticator } from '../gateway/auth/authenticator.js'
+import type { FailureLimit } from '../gateway/auth/failure-limit.js'
 import type { Transport } from '../gateway/carrier.js'
 import { type CloseReason, problemJson } from '../gateway/close-reason.js'
 import type { Door } from '../gateway/door.js'
@@ -10,14 +11,19 @@ import type { RelayClient } from '../gateway/relay.js'
 import type { Rate } from '../gateway/token-bucket.js'
 import type { v1 } from '../proto/messages.js'
 import { answerProblem, EMPTY_HEAD, problemExtra, problemHead } from './answers.js'
+import type { BoshPort } from './bosh/bosh-port.js'
+import type { ClientAddresses } from './client-address.js'
 import type { Cors } from './cors.js'
 import type { Exchange, RequestHead, Routes, Upgrade } from './engine/engine.js'
+import { HOST_META_PATHS, type HostMetaOptions, serveHostMeta } from './host-meta.js'
 import { Polls } from './poll.js'
 import { relayedSend, sendFrames } from './send.js'
 import { openEvents } from './sse.js'
 import type { StaticFiles } from './static-files.js'
 import { readVisit, type Visit } from './visit.js'
-import { openSocket } from './websocket.js'
+import { openSocket, PROTOCOLS } from './websocket.js'
+import { openXmppSocket, prefersXmpp } from './xmpp/websocket.js'
+import type { XmppSocketOptions } from './xmpp/ws-socket.js'
 
 /** What the transports need of the gateway. */
 export interface ClientPortOptions {
@@ -28,25 +34,34 @@ export interface ClientPortOptions {
   readonly authenticator: Authenticator
   readonly cors: Cors
   readonly pages: StaticFiles
-  readonly trustProxy: number
+  readonly addresses: ClientAddresses
+  /** The port speaks TLS itself. */
+  readonly tls: boolean
+  readonly failures: FailureLimit
   readonly maxFrameBytes: number
   readonly maxBodyBytes: number
   readonly frameRate: Rate
   /** Nobody may take longer to show who he is. */
   readonly authTimeoutMs: number
+  /** BOSH; undefined: not spoken here. */
+  readonly bosh: BoshPort | undefined
+  /** XMPP over WebSocket; undefined: not spoken here. */
+  readonly xmpp: XmppSocketOptions | undefined
+  readonly hostMeta: HostMetaOptions
   /** Frames of a client were read. */
   received(transport: Transport, frames: number, bytes: number): void
   sentBytes(transport: Transport, bytes: number): void
-  refused(transport: Transport, reason: CloseReason): void
+  /** A request or a connection was refused, or a connection ended for a fault of its client. `send`: POST and DELETE /send. */
+  refused(transport: Transport | 'send', reason: CloseReason): void
   onError(error: unknown, what: string): void
 }
 
 export interface Gateway extends ClientPortOptions {
-  /** Identity, or why there is none. Always settles within the deadline. */
-  identify(visit: Visit): Promise<Identity | CloseReason>
+  /** Always settles within the deadline. */
+  identify(visit: Visit): Authenticated | Promise<Authenticated>
 }
 
-type Handler = (visit: Visit, exchange: Exchange) => void
+type Handler = (visit: Visit, exchange: Exchange, head: RequestHead) => void
 
 export class ClientPort implements Routes {
   readonly #polls: Polls
@@ -62,8 +77,11 @@ export class ClientPort implements Routes {
     const send: Handler = (visit, exchange) => sendFrames(gateway, visit, exchange)
     const upgrade: Handler = (visit, exchange) =>
       answerProblem(exchange, { code: 'upgrade_required', reason: 'this is a WebSocket' }, [...visit.cors, ['upgrade', 'websocket']])
+    const hostMeta: Handler = (visit, exchange, head) => serveHostMeta(options.hostMeta, visit, head, exchange)
     this.#paths = new Map([
       ['/ws', new Map([['GET', upgrade]])],
+      ...(options.xmpp === undefined ? [] : [[XMPP_PATH, new Map([['GET', upgrade]])]]),
+      ...HOST_META_PATHS.map((path) => [path, new Map([['GET', hostMeta]])]),
       [
         '/sse',
         new Map([
@@ -86,6 +104,7 @@ export class ClientPort implements Routes {
           ['DELETE', send],
         ]),
       ],
+      ...boshPaths(options.bosh),
     ] as [string, Map<string, Handler>][])
   }
 
@@ -104,7 +123,7 @@ export class ClientPort implements Routes {
     }
     const handler = methods.get(visit.method)
     if (handler !== undefined) {
-      handler(visit, exchange)
+      handler(visit, exchange, head)
       return
     }
     const allow = ['allow', [...methods.keys(), 'OPTIONS'].join(', ')] as const
@@ -114,8 +133,14 @@ export class ClientPort implements Routes {
   upgrade(head: RequestHead, upgrade: Upgrade): void {
     const visit = readVisit(head, this.#gateway)
     const reason = this.#refusal(head, visit)
-    if (reason === undefined) openSocket(this.#gateway, visit, upgrade)
-    else upgrade.reject(problemHead(reason), problemJson(reason), [...visit.cors, ...problemExtra(reason)])
+    const { xmpp } = this.#gateway
+    if (reason === undefined && xmpp !== undefined && (visit.path === XMPP_PATH || prefersXmpp(upgrade.protocols, PROTOCOLS)))
+      openXmppSocket(xmpp, visit, upgrade)
+    else if (reason === undefined) openSocket(this.#gateway, visit, upgrade)
+    else {
+      this.#gateway.refused('websocket', reason)
+      upgrade.reject(problemHead(reason), problemJson(reason), [...visit.cors, ...problemExtra(reason)])
+    }
   }
 
   /** For other nodes: see gateway/relay.ts. */
@@ -132,7 +157,8 @@ export class ClientPort implements Routes {
   }
 
   #refusal(head: RequestHead, visit: Visit): CloseReason | undefined {
-    if (visit.path !== '/ws') return { code: 'not_found', reason: 'no WebSocket there' }
+    if (visit.path !== '/ws' && (visit.path !== XMPP_PATH || this.#gateway.xmpp === undefined))
+      return { code: 'not_found', reason: 'no WebSocket there' }
     // A page of another origin could use what the browser knows about the user; SSE and polls are held back by CORS.
     if (!this.#gateway.cors.allows(head.header('origin'), head.header('host')))
       return { code: 'forbidden', reason: 'pages of that origin may not connect' }
@@ -140,13 +166,32 @@ export class ClientPort implements Routes {
   }
 }
 
-async function identify(options: ClientPortOptions, visit: Visit): Promise<Identity | CloseReason> {
+const XMPP_PATH = '/xmpp-websocket'
+/** With a slash at the end too: clients end at once when they are told that nothing is there. */
+const BOSH_PATHS = ['/http-bind', '/http-bind/', '/bosh', '/bosh/']
+
+function boshPaths(bosh: BoshPort | undefined): [string, Map<string, Handler>][] {
+  if (bosh === undefined) return []
+  const handlers = new Map<string, Handler>([
+    ['POST', (visit, exchange) => bosh.request(visit, exchange)],
+    ['GET', (visit, exchange) => bosh.page(visit, exchange)],
+  ])
+  return BOSH_PATHS.map((path) => [path, handlers])
+}
+
+function identify(options: ClientPortOptions, visit: Visit): Authenticated | Promise<Authenticated> {
+  const told = (result: Authenticated) => ('code' in result ? options.failures.told(visit.ip, result) : result)
+  const authenticated = options.authenticator.authenticate(visit.credentials)
+  return authenticated instanceof Promise ? inTime(options, authenticated.then(told)) : told(authenticated)
+}
+
+async function inTime({ authTimeoutMs }: ClientPortOptions, authenticated: Promise<Authenticated>): Promise<Authenticated> {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<CloseReason>((resolve) => {
-    timer = setTimeout(() => resolve({ code: 'unauthorized', reason: 'who you are could not be found out in time' }), options.authTimeoutMs)
+    timer = setTimeout(() => resolve({ code: 'unauthorized', reason: 'who you are could not be found out in time' }), authTimeoutMs)
   })
   try {
-    return await Promise.race([options.authenticator.authenticate(visit.credentials), deadline])
+    return await Promise.race([authenticated, deadline])
   } finally {
     clearTimeout(timer)
   }

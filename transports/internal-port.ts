@@ -3,16 +3,18 @@
 import type { InternalApi } from '../gateway/api/internal-api.js'
 import { type CloseReason, problemJson } from '../gateway/close-reason.js'
 import { problemHead } from './answers.js'
+import type { ClientAddresses } from './client-address.js'
 import type { Exchange, RequestHead, Routes, Upgrade } from './engine/engine.js'
 import { defineHead } from './engine/heads.js'
 
 export interface InternalPortOptions {
   readonly api: InternalApi
+  readonly addresses: ClientAddresses
   onError(error: unknown, what: string): void
 }
 
 /** The headers an API request may carry; read while the head can be read. */
-const HEADERS = ['authorization', 'x-api-key', 'content-type', 'idempotency-key', 'accept'] as const
+const HEADERS = ['authorization', 'x-api-key', 'content-type', 'idempotency-key', 'accept', 'origin', 'host'] as const
 
 export class InternalPort implements Routes {
   readonly #options: InternalPortOptions
@@ -25,8 +27,10 @@ export class InternalPort implements Routes {
     const { method, path } = head
     const query = new URLSearchParams(head.query)
     const headers = new Map<string, string>(HEADERS.map((name) => [name, head.header(name)]))
+    const ip = this.#options.addresses.of(head)
+    const { verified } = head
     const answer = (body: Buffer | null) => {
-      const request = { method, path, query, headers: (name: string) => headers.get(name) ?? '', body }
+      const request = { method, path, query, ip, verified, headers: (name: string) => headers.get(name) ?? '', body }
       this.#options.api
         .handle(request)
         .then(({ status, headers, body: answered }) => {

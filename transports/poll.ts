@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Identity } from '../gateway/auth/authenticator.js'
-import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
+import { type Carrier, type Delivery, uncounted, type Written } from '../gateway/carrier.js'
 import type { CloseReason } from '../gateway/close-reason.js'
 import type { Return } from '../gateway/door.js'
 import { splitSessionId } from '../gateway/hub.js'
@@ -339,7 +339,7 @@ class PollCarrier implements Carrier {
     }
     const drain = new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } })
     // The next request must find another node.
-    this.#settle({ body: encodePoll([{ outbound: drain, cursor: this.#cursor }], this.#cursor), close: true })
+    this.#settle({ body: encodePoll([uncounted(drain, this.#cursor)], this.#cursor), close: true })
   }
 
   /** Nobody waits for the answer any more. */

@@ -22,6 +22,7 @@ export function sendFrames(gateway: Gateway, visit: Visit, exchange: Exchange): 
   const answer = (body: Buffer | null) => {
     handle(gateway, visit, body)
       .then((outcome) => {
+        if ('refused' in outcome) gateway.refused('send', outcome.refused)
         if (exchange.gone) return
         if ('refused' in outcome) answerProblem(exchange, outcome.refused, visit.cors)
         else if (visit.method === 'DELETE') exchange.respond(EMPTY_HEAD, null, visit.cors)

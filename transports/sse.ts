@@ -1,6 +1,6 @@
 // GET /sse: frames as server-sent events (WHATWG HTML §9.2): `id:` is the cursor, `event:` the type, `data:` the frame as JSON.
 
-import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
+import { type Carrier, type Delivery, uncounted, type Written } from '../gateway/carrier.js'
 import type { CloseReason } from '../gateway/close-reason.js'
 import { Outbound } from '../gateway/outbound.js'
 import type { Session } from '../gateway/session.js'
@@ -103,10 +103,10 @@ class EventCarrier implements Carrier, ExchangeOwner {
     const cursor = this.#cursor
     if (code === 'draining') {
       this.#exchange.write(`retry: ${Math.max(1, Math.round(retryAfterMs))}\n`)
-      this.#exchange.write(encodeEvents([{ outbound: new Outbound({ drain: { retryAfterMs } }), cursor }]))
+      this.#exchange.write(encodeEvents([uncounted(new Outbound({ drain: { retryAfterMs } }), cursor)]))
     }
     const close = new Outbound({ close: { code, reason, retryAfterMs } })
-    this.#exchange.write(encodeEvents([{ outbound: close, cursor }]))
+    this.#exchange.write(encodeEvents([uncounted(close, cursor)]))
     this.#exchange.finish()
   }
 

@@ -1,6 +1,7 @@
 // A request on the client port, read while its head can be read: who, from where, with what.
 
 import type { Credentials } from '../gateway/auth/authenticator.js'
+import type { ClientAddresses } from './client-address.js'
 import type { Cors, Headers } from './cors.js'
 import type { RequestHead } from './engine/engine.js'
 
@@ -14,14 +15,19 @@ export interface Visit {
   readonly ip: string
   /** The connection ends with this response: a long-polling client rather than a keep-alive one. */
   readonly closing: boolean
+  /** Over TLS: to the proxy in front, as it says, or to us. */
+  readonly secure: boolean
+  /** Of the body, in lower case; '' for none. */
+  readonly contentEncoding: string
   /** Of the origin, for whatever is answered. */
   readonly cors: Headers
 }
 
 export interface VisitOptions {
   readonly cors: Cors
-  /** How many proxies in front add to X-Forwarded-For; 0: none is believed. */
-  readonly trustProxy: number
+  readonly addresses: ClientAddresses
+  /** The port speaks TLS itself. */
+  readonly tls: boolean
 }
 
 export function readVisit(head: RequestHead, options: VisitOptions): Visit {
@@ -38,18 +44,10 @@ export function readVisit(head: RequestHead, options: VisitOptions): Visit {
       device: params.get('device') ?? '',
     },
     cursor: lastEventId === '' ? (params.get('cursor') ?? undefined) : lastEventId,
-    ip: clientAddress(head, options.trustProxy),
+    ip: options.addresses.of(head),
     closing: head.closing || params.get('mode') === 'close',
+    secure: options.addresses.secure(head) ?? options.tls,
+    contentEncoding: head.header('content-encoding').trim().toLowerCase(),
     cors: options.cors.headers(head.header('origin'), head.header('host')),
   }
-}
-
-/** The address that the outermost trusted proxy saw. */
-function clientAddress(head: RequestHead, trustProxy: number): string {
-  if (trustProxy > 0) {
-    const hops = head.header('x-forwarded-for').split(',')
-    const hop = hops[hops.length - trustProxy]?.trim()
-    if (hop !== undefined && hop !== '') return hop
-  }
-  return head.remoteAddress()
 }

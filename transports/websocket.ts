@@ -1,6 +1,6 @@
 // GET /ws: one frame a message, both ways; JSON text or, under `holdwire.v1+proto`, protobuf.
 
-import type { Carrier, Delivery, Written } from '../gateway/carrier.js'
+import { type Carrier, type Delivery, uncounted, type Written } from '../gateway/carrier.js'
 import { type CloseReason, problemJson, REASONS } from '../gateway/close-reason.js'
 import type { Entrance } from '../gateway/door.js'
 import { Outbound } from '../gateway/outbound.js'
@@ -45,6 +45,9 @@ const PROTOBUF_DIALECT: Dialect = {
 }
 
 const DIALECTS = [JSON_DIALECT, PROTOBUF_DIALECT]
+
+/** Subprotocols of the native protocol. */
+export const PROTOCOLS: readonly string[] = DIALECTS.map(({ protocol }) => protocol)
 
 /** Codes that are refused over HTTP, before the upgrade: clients can do nothing but wait. */
 const REFUSED_BEFORE = new Set(['overloaded', 'rate_limited', 'bus_unavailable', 'draining'])
@@ -166,7 +169,7 @@ class SocketCarrier implements Carrier, SocketOwner {
     // Close codes have no room for a delay, so it goes before.
     if (reason.code === 'draining') {
       const drain = new Outbound({ drain: { retryAfterMs: reason.retryAfterMs ?? 0 } })
-      socket.send([this.#dialect.encode({ outbound: drain, cursor: this.#cursor })], this.#dialect.binary)
+      socket.send([this.#dialect.encode(uncounted(drain, this.#cursor))], this.#dialect.binary)
     }
     closeWith(socket, reason)
   }
@@ -211,6 +214,7 @@ class SocketCarrier implements Carrier, SocketOwner {
 
   /** Ends this connection; the session stays, and so does another connection that may carry it by now. */
   #refuse(reason: CloseReason): void {
+    this.#gateway.refused('websocket', reason)
     this.end(reason)
     this.#session.detach(this)
   }

@@ -6,8 +6,8 @@ import { v1 } from '../../proto/messages.js'
 import type { CloseReason } from '../close-reason.js'
 import { malformed } from './route.js'
 
-/** Reads for one page: what is left out (expired, no message) may take more than one. */
-const MAX_READS = 8
+/** Some of what is read is left out: it has expired, or is no message. */
+const LEAST_READ = 64
 /** A page ends after this much, so that big messages don't make a huge answer. */
 const MAX_PAGE_BYTES = 4 * 1024 * 1024
 
@@ -27,7 +27,7 @@ export interface InboxView {
   readonly truncated?: true
 }
 
-/** Messages after the cursor (undefined: from the oldest), oldest first. Throws BusError. */
+/** Messages after the cursor (undefined: from the oldest), oldest first; none: there are none any more. Throws BusError. */
 export async function inboxPage(
   bus: Bus,
   user: string,
@@ -47,10 +47,11 @@ export async function inboxPage(
   const cursorAt = (inbox: number): string => formatCursor({ userTag: tag, epoch, inbox, at: undefined })
   const messages: MessageView[] = []
   let bytes = 0
-  for (let reads = 0; reads < MAX_READS; reads++) {
-    const page = await bus.read(user, position, limit - messages.length)
+  for (;;) {
+    const page = await bus.read(user, position, Math.max(limit - messages.length, LEAST_READ))
     truncated ||= page.truncated
     for (const { seq, data } of page.messages) {
+      if (messages.length === limit) break
       bytes += data.length
       if (bytes > MAX_PAGE_BYTES && messages.length > 0)
         return { messages, cursor: cursorAt(position), ...(truncated ? { truncated } : {}) }
@@ -58,7 +59,7 @@ export async function inboxPage(
       const message = view(data, now, cursorAt(seq))
       if (message !== undefined) messages.push(message)
     }
-    if (!page.more || messages.length >= limit) break
+    if (!page.more || messages.length === limit) break
   }
   return { messages, cursor: cursorAt(position), ...(truncated ? { truncated } : {}) }
 }

@@ -2,9 +2,10 @@
 
 import { BusError } from '../../bus/bus.js'
 import { isUserId } from '../../bus/user-token.js'
-import type { ApiKeys } from '../auth/api-keys.js'
+import type { ApiKeys, Scope } from '../auth/api-keys.js'
+import type { FailureLimit } from '../auth/failure-limit.js'
 import type { CloseReason } from '../close-reason.js'
-import { isLoopback } from '../config.js'
+import { isLoopback } from '../networks.js'
 import { busRefusal } from '../push.js'
 import { VERSION } from '../version.js'
 import { openApi } from './openapi.js'
@@ -16,7 +17,12 @@ export type { ApiRequest, ApiResponse } from './route.js'
 export interface InternalApiOptions extends RouteOptions {
   /** Undefined: no key is needed (`auth: dev`). */
   readonly keys: ApiKeys | undefined
+  readonly failures: FailureLimit
+  /** Clients need a certificate besides the key; probes need neither. */
+  readonly mutualTls: boolean
   readonly publicMetrics: boolean
+  /** A good key was presented for what it may not do. */
+  outOfScope(key: string, scope: Scope): void
   readonly maxBodyBytes: number
   /** A bug: it was answered with 500. */
   onError(error: unknown, what: string): void
@@ -63,7 +69,7 @@ export class InternalApi {
   }
 
   async #answer(request: ApiRequest, found: Match | undefined, matches: readonly Match[]): Promise<ApiResponse> {
-    const refusal = this.#refusal(request, found?.route.key ?? 'always')
+    const refusal = this.#refusal(request, found?.route)
     if (refusal !== undefined) return problem(refusal, refusal.code === 'unauthorized' ? [['www-authenticate', 'Bearer']] : [])
     if (matches.length === 0) return problem({ code: 'not_found', reason: 'there is nothing here; see /openapi.json' })
     if (found === undefined) {
@@ -79,20 +85,34 @@ export class InternalApi {
     }
   }
 
-  #refusal(request: ApiRequest, key: Route['key']): CloseReason | undefined {
-    const { keys, publicMetrics } = this.#options
-    if (keys === undefined) return isForeignPage(request.headers('origin')) ? FOREIGN : undefined
-    if (key === 'never' || (key === 'unless_public' && publicMetrics)) return undefined
-    if (keys.accepts(request.headers('authorization'), request.headers('x-api-key'))) return undefined
-    return { code: 'unauthorized', reason: 'an API key is needed: Authorization: Bearer … or X-API-Key' }
+  #refusal(request: ApiRequest, route: Route | undefined): CloseReason | undefined {
+    const { keys, publicMetrics, mutualTls, failures, outOfScope } = this.#options
+    const key = route?.key ?? 'always'
+    if (key === 'never') return undefined
+    if (mutualTls && !request.verified) return failures.told(request.ip, { code: 'unauthorized', reason: 'a client certificate is needed' })
+    if (keys === undefined) return isForeignPage(request) ? FOREIGN : undefined
+    if (key === 'unless_public' && publicMetrics) return undefined
+    const found = keys.find({ authorization: request.headers('authorization'), apiKey: request.headers('x-api-key') })
+    if (found === undefined) return failures.told(request.ip, NO_KEY)
+    const scope = route?.scope
+    if (scope === undefined || found.scopes.has(scope)) return undefined
+    outOfScope(found.name, scope)
+    return { code: 'forbidden', reason: `the API key needs the scope \`${scope}\`` }
   }
 }
 
+const NO_KEY: CloseReason = { code: 'unauthorized', reason: 'an API key is needed: Authorization: Bearer … or X-API-Key' }
 const FOREIGN: CloseReason = { code: 'forbidden', reason: 'without keys, pages of other sites are kept out' }
 
-/** Without keys, any page in a browser on this machine could push: only pages from this machine may. */
-function isForeignPage(origin: string): boolean {
-  return origin !== '' && !(URL.canParse(origin) && isLoopback(new URL(origin).hostname))
+/** Without keys, any page in a browser on this machine could push: only pages from this machine may, under a name of this machine. */
+function isForeignPage({ headers }: ApiRequest): boolean {
+  const origin = headers('origin')
+  const host = headers('host')
+  return (origin !== '' && !isOfLoopback(origin)) || (host !== '' && !isOfLoopback(`http://${host}`))
+}
+
+function isOfLoopback(url: string): boolean {
+  return URL.canParse(url) && isLoopback(new URL(url).hostname)
 }
 
 function match(candidate: Route, path: string): Match | undefined {

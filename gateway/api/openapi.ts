@@ -38,7 +38,8 @@ export function openApi(routes: readonly Route[], version: string): Record<strin
 }
 
 function operation(route: Route, toSchema: (schema: z.ZodType, io: 'input' | 'output') => unknown): Record<string, unknown> {
-  const { id, summary, key, query, body, answer, path } = route
+  const { id, summary, key, scope, query, body, answer, path } = route
+  const roles = scope === undefined ? [] : [scope]
   const inPath = path.includes('{user}') ? [{ name: 'user', in: 'path', required: true, schema: { type: 'string', minLength: 1 } }] : []
   const inHeader =
     id === 'push' ? [{ name: 'Idempotency-Key', in: 'header', description: 'The same as `id`.', schema: { type: 'string' } }] : []
@@ -46,7 +47,9 @@ function operation(route: Route, toSchema: (schema: z.ZodType, io: 'input' | 'ou
   return {
     operationId: id,
     summary,
-    security: key === 'never' ? [] : [{ bearer: [] }, { apiKey: [] }],
+    ...(scope === undefined ? {} : { description: `The API key needs the scope \`${scope}\`.` }),
+    // Roles that the key must have (OpenAPI 3.1, Security Requirement Object).
+    security: key === 'never' ? [] : [{ bearer: roles }, { apiKey: roles }],
     parameters: [...inPath, ...(query === undefined ? [] : queryParameters(query)), ...inHeader],
     ...(body === undefined
       ? {}

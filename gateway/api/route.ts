@@ -1,6 +1,7 @@
 // What a route of the internal API is, and how its answers are made.
 
 import type { z } from 'zod'
+import type { Scope } from '../auth/api-keys.js'
 import { type CloseReason, problemJson, REASONS, retryAfterSeconds } from '../close-reason.js'
 
 export interface ApiRequest {
@@ -9,6 +10,10 @@ export interface ApiRequest {
   /** As it came, not decoded, without the query. */
   readonly path: string
   readonly query: URLSearchParams
+  /** Of the client, behind whatever proxies are trusted. */
+  readonly ip: string
+  /** The client has shown a certificate of an authority that the port trusts. */
+  readonly verified: boolean
   /** '' when absent; `name` in lower case. */
   headers(name: string): string
   /** Null: longer than `InternalApi.maxBodyBytes`. */
@@ -41,6 +46,8 @@ export interface Route<Query = unknown, Body = unknown> {
   readonly summary: string
   /** `never`: for probes; `unless_public`: a key unless publicMetrics. */
   readonly key: 'always' | 'never' | 'unless_public'
+  /** What a key must be for; undefined: any key will do. */
+  readonly scope?: Scope
   readonly query?: z.ZodType<Query>
   readonly body?: z.ZodType<Body>
   /** Undefined: an answer that is not described by a schema (text, OpenAPI). */

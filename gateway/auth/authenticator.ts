@@ -28,9 +28,12 @@ export interface Credentials {
   readonly device: string
 }
 
+/** Who it is, or why nobody. */
+export type Authenticated = Identity | CloseReason
+
 export interface Authenticator {
-  /** Never rejects: what can't be verified is refused with a reason. */
-  authenticate(credentials: Credentials): Promise<Identity | CloseReason>
+  /** At once where nothing has to be asked or computed first. Never throws or rejects: what can't be verified is refused with a reason. */
+  authenticate(credentials: Credentials): Authenticated | Promise<Authenticated>
 }
 
 /** Throws ConfigError when a key can't be used. `now`: milliseconds since the epoch. */

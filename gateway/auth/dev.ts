@@ -1,8 +1,7 @@
 // `auth: dev`: a client is who it says it is. Loopback only (the configuration sees to that).
 
 import { isUserId } from '../../bus/user-token.js'
-import type { CloseReason } from '../close-reason.js'
-import { type Authenticator, type Credentials, type Identity, isDevice } from './authenticator.js'
+import { type Authenticated, type Authenticator, type Credentials, isDevice } from './authenticator.js'
 
 export class DevAuthenticator implements Authenticator {
   readonly #tokens: Authenticator | undefined
@@ -12,7 +11,7 @@ export class DevAuthenticator implements Authenticator {
     this.#tokens = tokens
   }
 
-  async authenticate(credentials: Credentials): Promise<Identity | CloseReason> {
+  authenticate(credentials: Credentials): Authenticated | Promise<Authenticated> {
     const { bearer, queryToken, queryUser, device } = credentials
     if (this.#tokens !== undefined && (bearer !== '' || queryToken !== '')) return this.#tokens.authenticate(credentials)
     if (queryUser === '') return { code: 'unauthorized', reason: 'say who you are with ?user=' }

@@ -1,6 +1,7 @@
 // The published keys of an identity provider (RFC 7517): fetched when needed, kept, fetched again when a key is unknown.
 
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import { checkAddresses } from './jwks-address.js'
 
 const MAX_AGE_MS = 10 * 60_000
 /** At most one fetch in this time: tokens with made-up key ids must not become a flood of requests. */
@@ -64,7 +65,9 @@ export class RemoteKeys {
     this.#pending = undefined
   }
 
+  /** The address is the configured one alone: nothing in a token (`jku`, `x5u`) and no redirect leads elsewhere. */
   async #fetch(): Promise<JWTVerifyGetKey> {
+    await checkAddresses(this.#url)
     const response = await fetch(this.#url, {
       signal: AbortSignal.timeout(TIMEOUT_MS),
       redirect: 'error',

@@ -5,8 +5,9 @@ import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyGetKey, j
 import { isUserId } from '../../bus/user-token.js'
 import type { CloseReason } from '../close-reason.js'
 import { type Config, ConfigError } from '../config.js'
-import { type Authenticator, type Credentials, type Identity, isDevice } from './authenticator.js'
+import { type Authenticated, type Authenticator, type Credentials, isDevice } from './authenticator.js'
 import { JwksError, RemoteKeys } from './jwks.js'
+import { VerifiedTokens } from './verified-tokens.js'
 
 const MAX_TOKEN_CHARS = 8192
 const MAX_TOPICS = 256
@@ -20,17 +21,19 @@ interface Trusted {
   readonly key: JWTVerifyGetKey
 }
 
-type JwtConfig = Pick<Config, 'jwtSecret' | 'jwtPublicKey' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience' | 'jwtLeewaySeconds'>
+type JwtConfig = Pick<Config, 'jwtSecret' | 'jwtPublicKey' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience' | 'jwtLeewaySeconds' | 'jwtCacheBytes'>
 
 export class JwtAuthenticator implements Authenticator {
   readonly #trusted: Trusted[] = []
   readonly #config: JwtConfig
   readonly #now: () => number
+  readonly #verified: VerifiedTokens
 
   /** Throws ConfigError when a key can't be used. */
   constructor(config: JwtConfig, now: () => number) {
     this.#config = config
     this.#now = now
+    this.#verified = new VerifiedTokens(config.jwtCacheBytes, now)
     const { jwtSecret, jwtPublicKey, jwksUrl } = config
     if (jwtSecret !== undefined) {
       if (jwtSecret.includes('-----BEGIN ')) throw new ConfigError('jwtSecret: this is a PEM; a public key belongs in jwtPublicKey')
@@ -44,13 +47,22 @@ export class JwtAuthenticator implements Authenticator {
     if (jwksUrl !== undefined) this.#trusted.push({ algorithms: ASYMMETRIC, key: new RemoteKeys(new URL(jwksUrl), now).find })
   }
 
-  async authenticate({ bearer, queryToken, device }: Credentials): Promise<Identity | CloseReason> {
+  authenticate({ bearer, queryToken, device }: Credentials): Authenticated | Promise<Authenticated> {
     const token = bearer === '' ? queryToken : bearer.replace(/^Bearer +/i, '')
     if (token === '') return refused('a token is needed')
     if (token.length > MAX_TOKEN_CHARS) return refused(`the token is longer than ${MAX_TOKEN_CHARS} characters`)
+    const known = this.#verified.get(token)
+    if (known !== undefined) return this.#identity(known, device)
     if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return refused('this is no token')
+    return this.#verifyFirst(token, device)
+  }
+
+  async #verifyFirst(token: string, device: string): Promise<Authenticated> {
     const verified = await this.#verify(token)
-    return 'code' in verified ? verified : this.#identity(verified.claims, device)
+    if ('code' in verified) return verified
+    const { claims } = verified
+    this.#verified.add(token, claims, this.#expiresAtMs(claims))
+    return this.#identity(claims, device)
   }
 
   async #verify(token: string): Promise<{ claims: JWTPayload } | CloseReason> {
@@ -79,8 +91,8 @@ export class JwtAuthenticator implements Authenticator {
     return refusal
   }
 
-  #identity(claims: JWTPayload, queryDevice: string): Identity | CloseReason {
-    const { sub, exp, topics } = claims
+  #identity(claims: JWTPayload, queryDevice: string): Authenticated {
+    const { sub, topics } = claims
     if (typeof sub !== 'string' || !isUserId(sub)) return refused('the claim `sub` is no user id')
     if (claims.device !== undefined && (typeof claims.device !== 'string' || !isDevice(claims.device))) {
       return refused('the claim `device` is not 1 to 64 characters')
@@ -96,8 +108,12 @@ export class JwtAuthenticator implements Authenticator {
       user: sub,
       ...(typeof device === 'string' ? { device } : {}),
       topics,
-      expiresAtMs: exp === undefined ? Number.POSITIVE_INFINITY : (exp + this.#config.jwtLeewaySeconds) * 1000,
+      expiresAtMs: this.#expiresAtMs(claims),
     }
+  }
+
+  #expiresAtMs({ exp }: JWTPayload): number {
+    return exp === undefined ? Number.POSITIVE_INFINITY : (exp + this.#config.jwtLeewaySeconds) * 1000
   }
 }
 

@@ -1,6 +1,7 @@
 // `holdwire push`: one push through the internal API.
 
-import { type Config, ConfigError } from '../config.js'
+import { apiKeysOf, type Config, ConfigError } from '../config.js'
+import { hostOf, portUrl } from '../port-url.js'
 
 export interface PushOptions {
   readonly topic?: string | undefined
@@ -24,7 +25,7 @@ export interface PushResult {
 
 /** `words`: the user, unless the options name another target, and the data. Throws ConfigError, or an Error when the server is out of reach. */
 export async function push(config: Config, words: readonly string[], options: PushOptions): Promise<PushResult> {
-  const { url = internalUrl(config), key = config.apiKeys[0] } = options
+  const { url = internalUrl(config), key = pushKey(config) } = options
   const body = JSON.stringify(pushBody(words, options))
   if (!URL.canParse(url)) throw new ConfigError(`--url: ${url} is no URL`)
   let response: Response
@@ -71,16 +72,21 @@ function readData(text: string): unknown {
 }
 
 /** Where this configuration makes a server listen, as seen from its own machine. */
-export function internalUrl({ host, internalPort }: Config): string {
-  return localUrl(host, internalPort)
+export function internalUrl(config: Config): string {
+  return localUrl(config, 'internal', config.internalPort)
 }
 
-export function clientUrl({ host, clientPort }: Config): string {
-  return localUrl(host, clientPort)
+export function clientUrl(config: Config): string {
+  return localUrl(config, 'client', config.clientPort)
 }
 
-function localUrl(host: string, port: number): string {
+function localUrl(config: Config, which: 'client' | 'internal', port: number): string {
   if (port === 0) throw new ConfigError('which port? Give --url')
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${reachable.includes(':') && !reachable.startsWith('[') ? `[${reachable}]` : reachable}:${port}`
+  const host = hostOf(config, which)
+  return portUrl(config, which, port, host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host)
+}
+
+/** The first of the configured keys that is good for pushing. */
+function pushKey({ apiKeys }: Config): string | undefined {
+  return apiKeysOf(apiKeys).find(({ scopes }) => scopes.has('push'))?.key
 }

@@ -2,6 +2,7 @@
 
 import { type Config, ConfigError, configWarnings } from '../config.js'
 import { createLogger, type Logger } from '../logger.js'
+import { redactor } from '../redaction.js'
 import type { Role, Running } from '../running.js'
 import { VERSION } from '../version.js'
 
@@ -47,7 +48,7 @@ export async function runServer(config: Config, role: Role, start: Start): Promi
     const isConfig = error instanceof ConfigError
     log.fatal(isConfig ? {} : { err: error }, `cannot start: ${message}`)
     // For people too, who may not find it in the line above.
-    process.stderr.write(`holdwire: cannot start: ${message}\n`)
+    process.stderr.write(`holdwire: cannot start: ${redactor(config)(message)}\n`)
     process.exit(isConfig ? 2 : 1)
   }
   const { stop: _stop, ...where } = running

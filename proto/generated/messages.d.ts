@@ -47,6 +47,21 @@ export namespace holdwire {
             /** Envelope onlySession. */
             onlySession: string;
 
+            /** Envelope xml. */
+            xml: Uint8Array;
+
+            /** Envelope resource. */
+            resource: string;
+
+            /** Envelope sent. */
+            sent: boolean;
+
+            /** Envelope uncopied. */
+            uncopied: boolean;
+
+            /** Envelope native. */
+            native?: (holdwire.v1.NativePresence.$Properties|null);
+
             /** Envelope data. */
             data?: (Uint8Array|null);
 
@@ -115,6 +130,21 @@ export namespace holdwire {
                 /** Envelope onlySession */
                 onlySession?: (string|null);
 
+                /** Envelope xml */
+                xml?: (Uint8Array|null);
+
+                /** Envelope resource */
+                resource?: (string|null);
+
+                /** Envelope sent */
+                sent?: (boolean|null);
+
+                /** Envelope uncopied */
+                uncopied?: (boolean|null);
+
+                /** Envelope native */
+                native?: (holdwire.v1.NativePresence.$Properties|null);
+
                 /** Envelope data */
                 data?: (Uint8Array|null);
 
@@ -143,6 +173,11 @@ export namespace holdwire {
               expires?: number|null;
               collapseKey?: string|null;
               onlySession?: string|null;
+              xml?: Uint8Array|null;
+              resource?: string|null;
+              sent?: boolean|null;
+              uncopied?: boolean|null;
+              native?: holdwire.v1.NativePresence.$Shape|null;
               data?: Uint8Array|null;
               presence?: holdwire.v1.Presence.$Shape|null;
               roster?: holdwire.v1.Roster.$Shape|null;
@@ -151,6 +186,83 @@ export namespace holdwire {
             } & (
               ({ body?: undefined; data?: null; presence?: null; roster?: null; control?: null }|{ body?: "data"; data: Uint8Array; presence?: null; roster?: null; control?: null }|{ body?: "presence"; data?: null; presence: holdwire.v1.Presence.$Shape; roster?: null; control?: null }|{ body?: "roster"; data?: null; presence?: null; roster: holdwire.v1.Roster.$Shape; control?: null }|{ body?: "control"; data?: null; presence?: null; roster?: null; control: holdwire.v1.Control.$Shape })
             );
+        }
+
+        /**
+         * Properties of a NativePresence.
+         * @deprecated Use holdwire.v1.NativePresence.$Properties instead.
+         */
+        interface INativePresence extends holdwire.v1.NativePresence.$Properties {
+        }
+
+        /** Represents a NativePresence. */
+        class NativePresence {
+
+            /**
+             * Constructs a new NativePresence.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.NativePresence.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** NativePresence user. */
+            user: string;
+
+            /** NativePresence status. */
+            status: string;
+
+            /** NativePresence note. */
+            note: string;
+
+            /**
+             * Creates a new NativePresence instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns NativePresence instance
+             */
+            static create(properties: holdwire.v1.NativePresence.$Shape): holdwire.v1.NativePresence & holdwire.v1.NativePresence.$Shape;
+            static create(properties?: holdwire.v1.NativePresence.$Properties): holdwire.v1.NativePresence;
+
+            /**
+             * Encodes the specified NativePresence message. Does not implicitly {@link holdwire.v1.NativePresence.verify|verify} messages.
+             * @param message NativePresence message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.NativePresence.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a NativePresence message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.NativePresence & holdwire.v1.NativePresence.$Shape} NativePresence
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.NativePresence & holdwire.v1.NativePresence.$Shape;
+        }
+
+        namespace NativePresence {
+
+            /** Properties of a NativePresence. */
+            interface $Properties {
+
+                /** NativePresence user */
+                user?: (string|null);
+
+                /** NativePresence status */
+                status?: (string|null);
+
+                /** NativePresence note */
+                note?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a NativePresence. */
+            type $Shape = holdwire.v1.NativePresence.$Properties;
         }
 
         /**
@@ -181,8 +293,11 @@ export namespace holdwire {
             /** Control replace. */
             replace?: (holdwire.v1.ReplaceDevice.$Properties|null);
 
+            /** Control find. */
+            find?: (holdwire.v1.FindResource.$Properties|null);
+
             /** Control control. */
-            control?: ("probe"|"close"|"replace");
+            control?: ("probe"|"close"|"replace"|"find");
 
             /**
              * Creates a new Control instance using the specified properties.
@@ -225,8 +340,11 @@ export namespace holdwire {
                 /** Control replace */
                 replace?: (holdwire.v1.ReplaceDevice.$Properties|null);
 
+                /** Control find */
+                find?: (holdwire.v1.FindResource.$Properties|null);
+
                 /** Control control */
-                control?: ("probe"|"close"|"replace");
+                control?: ("probe"|"close"|"replace"|"find");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -237,9 +355,10 @@ export namespace holdwire {
               probe?: holdwire.v1.Probe.$Shape|null;
               close?: holdwire.v1.CloseSessions.$Shape|null;
               replace?: holdwire.v1.ReplaceDevice.$Shape|null;
+              find?: holdwire.v1.FindResource.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ control?: undefined; probe?: null; close?: null; replace?: null }|{ control?: "probe"; probe: holdwire.v1.Probe.$Shape; close?: null; replace?: null }|{ control?: "close"; probe?: null; close: holdwire.v1.CloseSessions.$Shape; replace?: null }|{ control?: "replace"; probe?: null; close?: null; replace: holdwire.v1.ReplaceDevice.$Shape })
+              ({ control?: undefined; probe?: null; close?: null; replace?: null; find?: null }|{ control?: "probe"; probe: holdwire.v1.Probe.$Shape; close?: null; replace?: null; find?: null }|{ control?: "close"; probe?: null; close: holdwire.v1.CloseSessions.$Shape; replace?: null; find?: null }|{ control?: "replace"; probe?: null; close?: null; replace: holdwire.v1.ReplaceDevice.$Shape; find?: null }|{ control?: "find"; probe?: null; close?: null; replace?: null; find: holdwire.v1.FindResource.$Shape })
             );
         }
 
@@ -300,6 +419,71 @@ export namespace holdwire {
 
             /** Shape of a Probe. */
             type $Shape = holdwire.v1.Probe.$Properties;
+        }
+
+        /**
+         * Properties of a FindResource.
+         * @deprecated Use holdwire.v1.FindResource.$Properties instead.
+         */
+        interface IFindResource extends holdwire.v1.FindResource.$Properties {
+        }
+
+        /** Represents a FindResource. */
+        class FindResource {
+
+            /**
+             * Constructs a new FindResource.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.FindResource.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FindResource resource. */
+            resource: string;
+
+            /**
+             * Creates a new FindResource instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns FindResource instance
+             */
+            static create(properties: holdwire.v1.FindResource.$Shape): holdwire.v1.FindResource & holdwire.v1.FindResource.$Shape;
+            static create(properties?: holdwire.v1.FindResource.$Properties): holdwire.v1.FindResource;
+
+            /**
+             * Encodes the specified FindResource message. Does not implicitly {@link holdwire.v1.FindResource.verify|verify} messages.
+             * @param message FindResource message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.FindResource.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FindResource message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.FindResource & holdwire.v1.FindResource.$Shape} FindResource
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.FindResource & holdwire.v1.FindResource.$Shape;
+        }
+
+        namespace FindResource {
+
+            /** Properties of a FindResource. */
+            interface $Properties {
+
+                /** FindResource resource */
+                resource?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FindResource. */
+            type $Shape = holdwire.v1.FindResource.$Properties;
         }
 
         /**
@@ -558,6 +742,9 @@ export namespace holdwire {
             /** SessionInfo note. */
             note: string;
 
+            /** SessionInfo xmpp. */
+            xmpp?: (holdwire.v1.XmppShown.$Properties|null);
+
             /**
              * Creates a new SessionInfo instance using the specified properties.
              * @param [properties] Properties to set
@@ -608,12 +795,110 @@ export namespace holdwire {
                 /** SessionInfo note */
                 note?: (string|null);
 
+                /** SessionInfo xmpp */
+                xmpp?: (holdwire.v1.XmppShown.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a SessionInfo. */
             type $Shape = holdwire.v1.SessionInfo.$Properties;
+        }
+
+        /**
+         * Properties of a XmppShown.
+         * @deprecated Use holdwire.v1.XmppShown.$Properties instead.
+         */
+        interface IXmppShown extends holdwire.v1.XmppShown.$Properties {
+        }
+
+        /** Represents a XmppShown. */
+        class XmppShown {
+
+            /**
+             * Constructs a new XmppShown.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.XmppShown.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** XmppShown available. */
+            available: boolean;
+
+            /** XmppShown priority. */
+            priority: number;
+
+            /** XmppShown interested. */
+            interested: boolean;
+
+            /** XmppShown carbons. */
+            carbons: boolean;
+
+            /** XmppShown presence. */
+            presence: Uint8Array;
+
+            /** XmppShown blocklist. */
+            blocklist: boolean;
+
+            /**
+             * Creates a new XmppShown instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns XmppShown instance
+             */
+            static create(properties: holdwire.v1.XmppShown.$Shape): holdwire.v1.XmppShown & holdwire.v1.XmppShown.$Shape;
+            static create(properties?: holdwire.v1.XmppShown.$Properties): holdwire.v1.XmppShown;
+
+            /**
+             * Encodes the specified XmppShown message. Does not implicitly {@link holdwire.v1.XmppShown.verify|verify} messages.
+             * @param message XmppShown message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.XmppShown.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a XmppShown message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.XmppShown & holdwire.v1.XmppShown.$Shape} XmppShown
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.XmppShown & holdwire.v1.XmppShown.$Shape;
+        }
+
+        namespace XmppShown {
+
+            /** Properties of a XmppShown. */
+            interface $Properties {
+
+                /** XmppShown available */
+                available?: (boolean|null);
+
+                /** XmppShown priority */
+                priority?: (number|null);
+
+                /** XmppShown interested */
+                interested?: (boolean|null);
+
+                /** XmppShown carbons */
+                carbons?: (boolean|null);
+
+                /** XmppShown presence */
+                presence?: (Uint8Array|null);
+
+                /** XmppShown blocklist */
+                blocklist?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a XmppShown. */
+            type $Shape = holdwire.v1.XmppShown.$Properties;
         }
 
         /**
@@ -643,6 +928,15 @@ export namespace holdwire {
 
             /** PresenceRecord lastSeen. */
             lastSeen: number;
+
+            /** PresenceRecord nativeStatus. */
+            nativeStatus: string;
+
+            /** PresenceRecord nativeNote. */
+            nativeNote: string;
+
+            /** PresenceRecord resources. */
+            resources: string[];
 
             /**
              * Creates a new PresenceRecord instance using the specified properties.
@@ -684,6 +978,15 @@ export namespace holdwire {
 
                 /** PresenceRecord lastSeen */
                 lastSeen?: (number|null);
+
+                /** PresenceRecord nativeStatus */
+                nativeStatus?: (string|null);
+
+                /** PresenceRecord nativeNote */
+                nativeNote?: (string|null);
+
+                /** PresenceRecord resources */
+                resources?: (string[]|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -890,6 +1193,9 @@ export namespace holdwire {
             /** OpenSession since. */
             since: number;
 
+            /** OpenSession xmpp. */
+            xmpp?: (holdwire.v1.XmppSession.$Properties|null);
+
             /**
              * Creates a new OpenSession instance using the specified properties.
              * @param [properties] Properties to set
@@ -946,12 +1252,86 @@ export namespace holdwire {
                 /** OpenSession since */
                 since?: (number|null);
 
+                /** OpenSession xmpp */
+                xmpp?: (holdwire.v1.XmppSession.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an OpenSession. */
             type $Shape = holdwire.v1.OpenSession.$Properties;
+        }
+
+        /**
+         * Properties of a XmppSession.
+         * @deprecated Use holdwire.v1.XmppSession.$Properties instead.
+         */
+        interface IXmppSession extends holdwire.v1.XmppSession.$Properties {
+        }
+
+        /** Represents a XmppSession. */
+        class XmppSession {
+
+            /**
+             * Constructs a new XmppSession.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.XmppSession.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** XmppSession resource. */
+            resource: string;
+
+            /** XmppSession language. */
+            language: string;
+
+            /**
+             * Creates a new XmppSession instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns XmppSession instance
+             */
+            static create(properties: holdwire.v1.XmppSession.$Shape): holdwire.v1.XmppSession & holdwire.v1.XmppSession.$Shape;
+            static create(properties?: holdwire.v1.XmppSession.$Properties): holdwire.v1.XmppSession;
+
+            /**
+             * Encodes the specified XmppSession message. Does not implicitly {@link holdwire.v1.XmppSession.verify|verify} messages.
+             * @param message XmppSession message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.XmppSession.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a XmppSession message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.XmppSession & holdwire.v1.XmppSession.$Shape} XmppSession
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.XmppSession & holdwire.v1.XmppSession.$Shape;
+        }
+
+        namespace XmppSession {
+
+            /** Properties of a XmppSession. */
+            interface $Properties {
+
+                /** XmppSession resource */
+                resource?: (string|null);
+
+                /** XmppSession language */
+                language?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a XmppSession. */
+            type $Shape = holdwire.v1.XmppSession.$Properties;
         }
 
         /**
@@ -984,6 +1364,9 @@ export namespace holdwire {
 
             /** OpenedSession note. */
             note: string;
+
+            /** OpenedSession xmpp. */
+            xmpp?: (holdwire.v1.XmppShown.$Properties|null);
 
             /**
              * Creates a new OpenedSession instance using the specified properties.
@@ -1028,6 +1411,9 @@ export namespace holdwire {
 
                 /** OpenedSession note */
                 note?: (string|null);
+
+                /** OpenedSession xmpp */
+                xmpp?: (holdwire.v1.XmppShown.$Properties|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1181,6 +1567,15 @@ export namespace holdwire {
             /** UplinkReply unknown. */
             unknown: boolean;
 
+            /** UplinkReply stanzas. */
+            stanzas: Uint8Array[];
+
+            /** UplinkReply xmpp. */
+            xmpp?: (holdwire.v1.XmppShown.$Properties|null);
+
+            /** UplinkReply streamError. */
+            streamError: string;
+
             /**
              * Creates a new UplinkReply instance using the specified properties.
              * @param [properties] Properties to set
@@ -1228,12 +1623,395 @@ export namespace holdwire {
                 /** UplinkReply unknown */
                 unknown?: (boolean|null);
 
+                /** UplinkReply stanzas */
+                stanzas?: (Uint8Array[]|null);
+
+                /** UplinkReply xmpp */
+                xmpp?: (holdwire.v1.XmppShown.$Properties|null);
+
+                /** UplinkReply streamError */
+                streamError?: (string|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an UplinkReply. */
             type $Shape = holdwire.v1.UplinkReply.$Properties;
+        }
+
+        /**
+         * Properties of a StreamRequest.
+         * @deprecated Use holdwire.v1.StreamRequest.$Properties instead.
+         */
+        interface IStreamRequest extends holdwire.v1.StreamRequest.$Properties {
+        }
+
+        /** Represents a StreamRequest. */
+        class StreamRequest {
+
+            /**
+             * Constructs a new StreamRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.StreamRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** StreamRequest context. */
+            context: Uint8Array;
+
+            /** StreamRequest element. */
+            element: Uint8Array;
+
+            /** StreamRequest open. */
+            open?: (holdwire.v1.StreamOpen.$Properties|null);
+
+            /** StreamRequest ip. */
+            ip: string;
+
+            /**
+             * Creates a new StreamRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns StreamRequest instance
+             */
+            static create(properties: holdwire.v1.StreamRequest.$Shape): holdwire.v1.StreamRequest & holdwire.v1.StreamRequest.$Shape;
+            static create(properties?: holdwire.v1.StreamRequest.$Properties): holdwire.v1.StreamRequest;
+
+            /**
+             * Encodes the specified StreamRequest message. Does not implicitly {@link holdwire.v1.StreamRequest.verify|verify} messages.
+             * @param message StreamRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.StreamRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a StreamRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.StreamRequest & holdwire.v1.StreamRequest.$Shape} StreamRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.StreamRequest & holdwire.v1.StreamRequest.$Shape;
+        }
+
+        namespace StreamRequest {
+
+            /** Properties of a StreamRequest. */
+            interface $Properties {
+
+                /** StreamRequest context */
+                context?: (Uint8Array|null);
+
+                /** StreamRequest element */
+                element?: (Uint8Array|null);
+
+                /** StreamRequest open */
+                open?: (holdwire.v1.StreamOpen.$Properties|null);
+
+                /** StreamRequest ip */
+                ip?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a StreamRequest. */
+            type $Shape = holdwire.v1.StreamRequest.$Properties;
+        }
+
+        /**
+         * Properties of a StreamOpen.
+         * @deprecated Use holdwire.v1.StreamOpen.$Properties instead.
+         */
+        interface IStreamOpen extends holdwire.v1.StreamOpen.$Properties {
+        }
+
+        /** Represents a StreamOpen. */
+        class StreamOpen {
+
+            /**
+             * Constructs a new StreamOpen.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.StreamOpen.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** StreamOpen to. */
+            to: string;
+
+            /** StreamOpen from. */
+            from: string;
+
+            /** StreamOpen language. */
+            language: string;
+
+            /** StreamOpen transport. */
+            transport: string;
+
+            /** StreamOpen secure. */
+            secure: boolean;
+
+            /**
+             * Creates a new StreamOpen instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns StreamOpen instance
+             */
+            static create(properties: holdwire.v1.StreamOpen.$Shape): holdwire.v1.StreamOpen & holdwire.v1.StreamOpen.$Shape;
+            static create(properties?: holdwire.v1.StreamOpen.$Properties): holdwire.v1.StreamOpen;
+
+            /**
+             * Encodes the specified StreamOpen message. Does not implicitly {@link holdwire.v1.StreamOpen.verify|verify} messages.
+             * @param message StreamOpen message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.StreamOpen.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a StreamOpen message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.StreamOpen & holdwire.v1.StreamOpen.$Shape} StreamOpen
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.StreamOpen & holdwire.v1.StreamOpen.$Shape;
+        }
+
+        namespace StreamOpen {
+
+            /** Properties of a StreamOpen. */
+            interface $Properties {
+
+                /** StreamOpen to */
+                to?: (string|null);
+
+                /** StreamOpen from */
+                from?: (string|null);
+
+                /** StreamOpen language */
+                language?: (string|null);
+
+                /** StreamOpen transport */
+                transport?: (string|null);
+
+                /** StreamOpen secure */
+                secure?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a StreamOpen. */
+            type $Shape = holdwire.v1.StreamOpen.$Properties;
+        }
+
+        /**
+         * Properties of a StreamReply.
+         * @deprecated Use holdwire.v1.StreamReply.$Properties instead.
+         */
+        interface IStreamReply extends holdwire.v1.StreamReply.$Properties {
+        }
+
+        /** Represents a StreamReply. */
+        class StreamReply {
+
+            /**
+             * Constructs a new StreamReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.StreamReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** StreamReply elements. */
+            elements: Uint8Array[];
+
+            /** StreamReply context. */
+            context: Uint8Array;
+
+            /** StreamReply user. */
+            user: string;
+
+            /** StreamReply bound. */
+            bound?: (holdwire.v1.StreamBound.$Properties|null);
+
+            /** StreamReply streamError. */
+            streamError: string;
+
+            /** StreamReply errorText. */
+            errorText: string;
+
+            /** StreamReply expires. */
+            expires: number;
+
+            /**
+             * Creates a new StreamReply instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns StreamReply instance
+             */
+            static create(properties: holdwire.v1.StreamReply.$Shape): holdwire.v1.StreamReply & holdwire.v1.StreamReply.$Shape;
+            static create(properties?: holdwire.v1.StreamReply.$Properties): holdwire.v1.StreamReply;
+
+            /**
+             * Encodes the specified StreamReply message. Does not implicitly {@link holdwire.v1.StreamReply.verify|verify} messages.
+             * @param message StreamReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.StreamReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a StreamReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.StreamReply & holdwire.v1.StreamReply.$Shape} StreamReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.StreamReply & holdwire.v1.StreamReply.$Shape;
+        }
+
+        namespace StreamReply {
+
+            /** Properties of a StreamReply. */
+            interface $Properties {
+
+                /** StreamReply elements */
+                elements?: (Uint8Array[]|null);
+
+                /** StreamReply context */
+                context?: (Uint8Array|null);
+
+                /** StreamReply user */
+                user?: (string|null);
+
+                /** StreamReply bound */
+                bound?: (holdwire.v1.StreamBound.$Properties|null);
+
+                /** StreamReply streamError */
+                streamError?: (string|null);
+
+                /** StreamReply errorText */
+                errorText?: (string|null);
+
+                /** StreamReply expires */
+                expires?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a StreamReply. */
+            type $Shape = holdwire.v1.StreamReply.$Properties;
+        }
+
+        /**
+         * Properties of a StreamBound.
+         * @deprecated Use holdwire.v1.StreamBound.$Properties instead.
+         */
+        interface IStreamBound extends holdwire.v1.StreamBound.$Properties {
+        }
+
+        /** Represents a StreamBound. */
+        class StreamBound {
+
+            /**
+             * Constructs a new StreamBound.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.StreamBound.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** StreamBound resource. */
+            resource: string;
+
+            /** StreamBound generated. */
+            generated: boolean;
+
+            /** StreamBound result. */
+            result: Uint8Array;
+
+            /** StreamBound topics. */
+            topics: string[];
+
+            /** StreamBound anyTopic. */
+            anyTopic: boolean;
+
+            /** StreamBound expires. */
+            expires: number;
+
+            /** StreamBound failure. */
+            failure: Uint8Array;
+
+            /**
+             * Creates a new StreamBound instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns StreamBound instance
+             */
+            static create(properties: holdwire.v1.StreamBound.$Shape): holdwire.v1.StreamBound & holdwire.v1.StreamBound.$Shape;
+            static create(properties?: holdwire.v1.StreamBound.$Properties): holdwire.v1.StreamBound;
+
+            /**
+             * Encodes the specified StreamBound message. Does not implicitly {@link holdwire.v1.StreamBound.verify|verify} messages.
+             * @param message StreamBound message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.StreamBound.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a StreamBound message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.StreamBound & holdwire.v1.StreamBound.$Shape} StreamBound
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.StreamBound & holdwire.v1.StreamBound.$Shape;
+        }
+
+        namespace StreamBound {
+
+            /** Properties of a StreamBound. */
+            interface $Properties {
+
+                /** StreamBound resource */
+                resource?: (string|null);
+
+                /** StreamBound generated */
+                generated?: (boolean|null);
+
+                /** StreamBound result */
+                result?: (Uint8Array|null);
+
+                /** StreamBound topics */
+                topics?: (string[]|null);
+
+                /** StreamBound anyTopic */
+                anyTopic?: (boolean|null);
+
+                /** StreamBound expires */
+                expires?: (number|null);
+
+                /** StreamBound failure */
+                failure?: (Uint8Array|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a StreamBound. */
+            type $Shape = holdwire.v1.StreamBound.$Properties;
         }
 
         /**
@@ -1426,8 +2204,14 @@ export namespace holdwire {
             /** RelayRequest stats. */
             stats?: (holdwire.v1.NodeStats.$Properties|null);
 
+            /** RelayRequest bosh. */
+            bosh?: (holdwire.v1.RelayBosh.$Properties|null);
+
+            /** RelayRequest moveBosh. */
+            moveBosh?: (holdwire.v1.MoveBosh.$Properties|null);
+
             /** RelayRequest request. */
-            request?: ("poll"|"send"|"cancel"|"move"|"pushAll"|"stats");
+            request?: ("poll"|"send"|"cancel"|"move"|"pushAll"|"stats"|"bosh"|"moveBosh");
 
             /**
              * Creates a new RelayRequest instance using the specified properties.
@@ -1479,8 +2263,14 @@ export namespace holdwire {
                 /** RelayRequest stats */
                 stats?: (holdwire.v1.NodeStats.$Properties|null);
 
+                /** RelayRequest bosh */
+                bosh?: (holdwire.v1.RelayBosh.$Properties|null);
+
+                /** RelayRequest moveBosh */
+                moveBosh?: (holdwire.v1.MoveBosh.$Properties|null);
+
                 /** RelayRequest request */
-                request?: ("poll"|"send"|"cancel"|"move"|"pushAll"|"stats");
+                request?: ("poll"|"send"|"cancel"|"move"|"pushAll"|"stats"|"bosh"|"moveBosh");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1494,10 +2284,166 @@ export namespace holdwire {
               move?: holdwire.v1.MoveSession.$Shape|null;
               pushAll?: holdwire.v1.PushAll.$Shape|null;
               stats?: holdwire.v1.NodeStats.$Shape|null;
+              bosh?: holdwire.v1.RelayBosh.$Shape|null;
+              moveBosh?: holdwire.v1.MoveBosh.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ request?: undefined; poll?: null; send?: null; cancel?: null; move?: null; pushAll?: null; stats?: null }|{ request?: "poll"; poll: holdwire.v1.RelayPoll.$Shape; send?: null; cancel?: null; move?: null; pushAll?: null; stats?: null }|{ request?: "send"; poll?: null; send: holdwire.v1.RelaySend.$Shape; cancel?: null; move?: null; pushAll?: null; stats?: null }|{ request?: "cancel"; poll?: null; send?: null; cancel: holdwire.v1.RelayCancel.$Shape; move?: null; pushAll?: null; stats?: null }|{ request?: "move"; poll?: null; send?: null; cancel?: null; move: holdwire.v1.MoveSession.$Shape; pushAll?: null; stats?: null }|{ request?: "pushAll"; poll?: null; send?: null; cancel?: null; move?: null; pushAll: holdwire.v1.PushAll.$Shape; stats?: null }|{ request?: "stats"; poll?: null; send?: null; cancel?: null; move?: null; pushAll?: null; stats: holdwire.v1.NodeStats.$Shape })
+              ({ request?: undefined; poll?: null; send?: null; cancel?: null; move?: null; pushAll?: null; stats?: null; bosh?: null; moveBosh?: null }|{ request?: "poll"; poll: holdwire.v1.RelayPoll.$Shape; send?: null; cancel?: null; move?: null; pushAll?: null; stats?: null; bosh?: null; moveBosh?: null }|{ request?: "send"; poll?: null; send: holdwire.v1.RelaySend.$Shape; cancel?: null; move?: null; pushAll?: null; stats?: null; bosh?: null; moveBosh?: null }|{ request?: "cancel"; poll?: null; send?: null; cancel: holdwire.v1.RelayCancel.$Shape; move?: null; pushAll?: null; stats?: null; bosh?: null; moveBosh?: null }|{ request?: "move"; poll?: null; send?: null; cancel?: null; move: holdwire.v1.MoveSession.$Shape; pushAll?: null; stats?: null; bosh?: null; moveBosh?: null }|{ request?: "pushAll"; poll?: null; send?: null; cancel?: null; move?: null; pushAll: holdwire.v1.PushAll.$Shape; stats?: null; bosh?: null; moveBosh?: null }|{ request?: "stats"; poll?: null; send?: null; cancel?: null; move?: null; pushAll?: null; stats: holdwire.v1.NodeStats.$Shape; bosh?: null; moveBosh?: null }|{ request?: "bosh"; poll?: null; send?: null; cancel?: null; move?: null; pushAll?: null; stats?: null; bosh: holdwire.v1.RelayBosh.$Shape; moveBosh?: null }|{ request?: "moveBosh"; poll?: null; send?: null; cancel?: null; move?: null; pushAll?: null; stats?: null; bosh?: null; moveBosh: holdwire.v1.MoveBosh.$Shape })
             );
+        }
+
+        /**
+         * Properties of a RelayBosh.
+         * @deprecated Use holdwire.v1.RelayBosh.$Properties instead.
+         */
+        interface IRelayBosh extends holdwire.v1.RelayBosh.$Properties {
+        }
+
+        /** Represents a RelayBosh. */
+        class RelayBosh {
+
+            /**
+             * Constructs a new RelayBosh.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.RelayBosh.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RelayBosh id. */
+            id: string;
+
+            /** RelayBosh sid. */
+            sid: string;
+
+            /** RelayBosh body. */
+            body: Uint8Array;
+
+            /** RelayBosh ip. */
+            ip: string;
+
+            /** RelayBosh secure. */
+            secure: boolean;
+
+            /**
+             * Creates a new RelayBosh instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RelayBosh instance
+             */
+            static create(properties: holdwire.v1.RelayBosh.$Shape): holdwire.v1.RelayBosh & holdwire.v1.RelayBosh.$Shape;
+            static create(properties?: holdwire.v1.RelayBosh.$Properties): holdwire.v1.RelayBosh;
+
+            /**
+             * Encodes the specified RelayBosh message. Does not implicitly {@link holdwire.v1.RelayBosh.verify|verify} messages.
+             * @param message RelayBosh message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.RelayBosh.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RelayBosh message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.RelayBosh & holdwire.v1.RelayBosh.$Shape} RelayBosh
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.RelayBosh & holdwire.v1.RelayBosh.$Shape;
+        }
+
+        namespace RelayBosh {
+
+            /** Properties of a RelayBosh. */
+            interface $Properties {
+
+                /** RelayBosh id */
+                id?: (string|null);
+
+                /** RelayBosh sid */
+                sid?: (string|null);
+
+                /** RelayBosh body */
+                body?: (Uint8Array|null);
+
+                /** RelayBosh ip */
+                ip?: (string|null);
+
+                /** RelayBosh secure */
+                secure?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RelayBosh. */
+            type $Shape = holdwire.v1.RelayBosh.$Properties;
+        }
+
+        /**
+         * Properties of a MoveBosh.
+         * @deprecated Use holdwire.v1.MoveBosh.$Properties instead.
+         */
+        interface IMoveBosh extends holdwire.v1.MoveBosh.$Properties {
+        }
+
+        /** Represents a MoveBosh. */
+        class MoveBosh {
+
+            /**
+             * Constructs a new MoveBosh.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.MoveBosh.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MoveBosh state. */
+            state: Uint8Array;
+
+            /**
+             * Creates a new MoveBosh instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MoveBosh instance
+             */
+            static create(properties: holdwire.v1.MoveBosh.$Shape): holdwire.v1.MoveBosh & holdwire.v1.MoveBosh.$Shape;
+            static create(properties?: holdwire.v1.MoveBosh.$Properties): holdwire.v1.MoveBosh;
+
+            /**
+             * Encodes the specified MoveBosh message. Does not implicitly {@link holdwire.v1.MoveBosh.verify|verify} messages.
+             * @param message MoveBosh message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.MoveBosh.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MoveBosh message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.MoveBosh & holdwire.v1.MoveBosh.$Shape} MoveBosh
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.MoveBosh & holdwire.v1.MoveBosh.$Shape;
+        }
+
+        namespace MoveBosh {
+
+            /** Properties of a MoveBosh. */
+            interface $Properties {
+
+                /** MoveBosh state */
+                state?: (Uint8Array|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MoveBosh. */
+            type $Shape = holdwire.v1.MoveBosh.$Properties;
         }
 
         /**
@@ -1789,6 +2735,9 @@ export namespace holdwire {
             /** MoveSession frame. */
             frame: number;
 
+            /** MoveSession handled. */
+            handled?: (holdwire.v1.Handled.$Properties|null);
+
             /**
              * Creates a new MoveSession instance using the specified properties.
              * @param [properties] Properties to set
@@ -1836,12 +2785,86 @@ export namespace holdwire {
                 /** MoveSession frame */
                 frame?: (number|null);
 
+                /** MoveSession handled */
+                handled?: (holdwire.v1.Handled.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a MoveSession. */
             type $Shape = holdwire.v1.MoveSession.$Properties;
+        }
+
+        /**
+         * Properties of a Handled.
+         * @deprecated Use holdwire.v1.Handled.$Properties instead.
+         */
+        interface IHandled extends holdwire.v1.Handled.$Properties {
+        }
+
+        /** Represents a Handled. */
+        class Handled {
+
+            /**
+             * Constructs a new Handled.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.Handled.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Handled stanzas. */
+            stanzas: number;
+
+            /** Handled id. */
+            id: string;
+
+            /**
+             * Creates a new Handled instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns Handled instance
+             */
+            static create(properties: holdwire.v1.Handled.$Shape): holdwire.v1.Handled & holdwire.v1.Handled.$Shape;
+            static create(properties?: holdwire.v1.Handled.$Properties): holdwire.v1.Handled;
+
+            /**
+             * Encodes the specified Handled message. Does not implicitly {@link holdwire.v1.Handled.verify|verify} messages.
+             * @param message Handled message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.Handled.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Handled message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.Handled & holdwire.v1.Handled.$Shape} Handled
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.Handled & holdwire.v1.Handled.$Shape;
+        }
+
+        namespace Handled {
+
+            /** Properties of a Handled. */
+            interface $Properties {
+
+                /** Handled stanzas */
+                stanzas?: (number|null);
+
+                /** Handled id */
+                id?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Handled. */
+            type $Shape = holdwire.v1.Handled.$Properties;
         }
 
         /**
@@ -2040,6 +3063,9 @@ export namespace holdwire {
             /** RelayReply sessions. */
             sessions: holdwire.v1.TransportCount.$Properties[];
 
+            /** RelayReply contentType. */
+            contentType: string;
+
             /**
              * Creates a new RelayReply instance using the specified properties.
              * @param [properties] Properties to set
@@ -2107,6 +3133,9 @@ export namespace holdwire {
 
                 /** RelayReply sessions */
                 sessions?: (holdwire.v1.TransportCount.$Properties[]|null);
+
+                /** RelayReply contentType */
+                contentType?: (string|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2227,6 +3256,9 @@ export namespace holdwire {
             /** MovedSession device. */
             device: string;
 
+            /** MovedSession xmpp. */
+            xmpp?: (holdwire.v1.MovedXmpp.$Properties|null);
+
             /**
              * Creates a new MovedSession instance using the specified properties.
              * @param [properties] Properties to set
@@ -2280,12 +3312,122 @@ export namespace holdwire {
                 /** MovedSession device */
                 device?: (string|null);
 
+                /** MovedSession xmpp */
+                xmpp?: (holdwire.v1.MovedXmpp.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a MovedSession. */
             type $Shape = holdwire.v1.MovedSession.$Properties;
+        }
+
+        /**
+         * Properties of a MovedXmpp.
+         * @deprecated Use holdwire.v1.MovedXmpp.$Properties instead.
+         */
+        interface IMovedXmpp extends holdwire.v1.MovedXmpp.$Properties {
+        }
+
+        /** Represents a MovedXmpp. */
+        class MovedXmpp {
+
+            /**
+             * Constructs a new MovedXmpp.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.MovedXmpp.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MovedXmpp session. */
+            session?: (holdwire.v1.XmppSession.$Properties|null);
+
+            /** MovedXmpp shown. */
+            shown?: (holdwire.v1.XmppShown.$Properties|null);
+
+            /** MovedXmpp streamManagement. */
+            streamManagement: Uint8Array;
+
+            /** MovedXmpp frame. */
+            frame: number;
+
+            /** MovedXmpp inbox. */
+            inbox: number;
+
+            /** MovedXmpp generated. */
+            generated: boolean;
+
+            /** MovedXmpp receptiveSince. */
+            receptiveSince: number;
+
+            /** MovedXmpp own. */
+            own: number;
+
+            /**
+             * Creates a new MovedXmpp instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MovedXmpp instance
+             */
+            static create(properties: holdwire.v1.MovedXmpp.$Shape): holdwire.v1.MovedXmpp & holdwire.v1.MovedXmpp.$Shape;
+            static create(properties?: holdwire.v1.MovedXmpp.$Properties): holdwire.v1.MovedXmpp;
+
+            /**
+             * Encodes the specified MovedXmpp message. Does not implicitly {@link holdwire.v1.MovedXmpp.verify|verify} messages.
+             * @param message MovedXmpp message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.MovedXmpp.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MovedXmpp message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.MovedXmpp & holdwire.v1.MovedXmpp.$Shape} MovedXmpp
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.MovedXmpp & holdwire.v1.MovedXmpp.$Shape;
+        }
+
+        namespace MovedXmpp {
+
+            /** Properties of a MovedXmpp. */
+            interface $Properties {
+
+                /** MovedXmpp session */
+                session?: (holdwire.v1.XmppSession.$Properties|null);
+
+                /** MovedXmpp shown */
+                shown?: (holdwire.v1.XmppShown.$Properties|null);
+
+                /** MovedXmpp streamManagement */
+                streamManagement?: (Uint8Array|null);
+
+                /** MovedXmpp frame */
+                frame?: (number|null);
+
+                /** MovedXmpp inbox */
+                inbox?: (number|null);
+
+                /** MovedXmpp generated */
+                generated?: (boolean|null);
+
+                /** MovedXmpp receptiveSince */
+                receptiveSince?: (number|null);
+
+                /** MovedXmpp own */
+                own?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MovedXmpp. */
+            type $Shape = holdwire.v1.MovedXmpp.$Properties;
         }
 
         /**
@@ -2408,11 +3550,14 @@ export namespace holdwire {
             /** ServerFrame close. */
             close?: (holdwire.v1.Close.$Properties|null);
 
+            /** ServerFrame stanza. */
+            stanza?: (holdwire.v1.Stanza.$Properties|null);
+
             /** ServerFrame cursor. */
             cursor: string;
 
             /** ServerFrame frame. */
-            frame?: ("hello"|"message"|"presence"|"roster"|"reply"|"gap"|"drain"|"close");
+            frame?: ("hello"|"message"|"presence"|"roster"|"reply"|"gap"|"drain"|"close"|"stanza");
 
             /**
              * Creates a new ServerFrame instance using the specified properties.
@@ -2470,11 +3615,14 @@ export namespace holdwire {
                 /** ServerFrame close */
                 close?: (holdwire.v1.Close.$Properties|null);
 
+                /** ServerFrame stanza */
+                stanza?: (holdwire.v1.Stanza.$Properties|null);
+
                 /** ServerFrame cursor */
                 cursor?: (string|null);
 
                 /** ServerFrame frame */
-                frame?: ("hello"|"message"|"presence"|"roster"|"reply"|"gap"|"drain"|"close");
+                frame?: ("hello"|"message"|"presence"|"roster"|"reply"|"gap"|"drain"|"close"|"stanza");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2490,10 +3638,11 @@ export namespace holdwire {
               gap?: holdwire.v1.Gap.$Shape|null;
               drain?: holdwire.v1.Drain.$Shape|null;
               close?: holdwire.v1.Close.$Shape|null;
+              stanza?: holdwire.v1.Stanza.$Shape|null;
               cursor?: string|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ frame?: undefined; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close?: null }|{ frame?: "hello"; hello: holdwire.v1.Hello.$Shape; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close?: null }|{ frame?: "message"; hello?: null; message: holdwire.v1.Message.$Shape; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close?: null }|{ frame?: "presence"; hello?: null; message?: null; presence: holdwire.v1.Presence.$Shape; roster?: null; reply?: null; gap?: null; drain?: null; close?: null }|{ frame?: "roster"; hello?: null; message?: null; presence?: null; roster: holdwire.v1.Roster.$Shape; reply?: null; gap?: null; drain?: null; close?: null }|{ frame?: "reply"; hello?: null; message?: null; presence?: null; roster?: null; reply: holdwire.v1.Reply.$Shape; gap?: null; drain?: null; close?: null }|{ frame?: "gap"; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap: holdwire.v1.Gap.$Shape; drain?: null; close?: null }|{ frame?: "drain"; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain: holdwire.v1.Drain.$Shape; close?: null }|{ frame?: "close"; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close: holdwire.v1.Close.$Shape })
+              ({ frame?: undefined; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close?: null; stanza?: null }|{ frame?: "hello"; hello: holdwire.v1.Hello.$Shape; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close?: null; stanza?: null }|{ frame?: "message"; hello?: null; message: holdwire.v1.Message.$Shape; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close?: null; stanza?: null }|{ frame?: "presence"; hello?: null; message?: null; presence: holdwire.v1.Presence.$Shape; roster?: null; reply?: null; gap?: null; drain?: null; close?: null; stanza?: null }|{ frame?: "roster"; hello?: null; message?: null; presence?: null; roster: holdwire.v1.Roster.$Shape; reply?: null; gap?: null; drain?: null; close?: null; stanza?: null }|{ frame?: "reply"; hello?: null; message?: null; presence?: null; roster?: null; reply: holdwire.v1.Reply.$Shape; gap?: null; drain?: null; close?: null; stanza?: null }|{ frame?: "gap"; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap: holdwire.v1.Gap.$Shape; drain?: null; close?: null; stanza?: null }|{ frame?: "drain"; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain: holdwire.v1.Drain.$Shape; close?: null; stanza?: null }|{ frame?: "close"; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close: holdwire.v1.Close.$Shape; stanza?: null }|{ frame?: "stanza"; hello?: null; message?: null; presence?: null; roster?: null; reply?: null; gap?: null; drain?: null; close?: null; stanza: holdwire.v1.Stanza.$Shape })
             );
         }
 
@@ -2546,8 +3695,11 @@ export namespace holdwire {
             /** ClientFrame ping. */
             ping?: (holdwire.v1.Ping.$Properties|null);
 
+            /** ClientFrame stanza. */
+            stanza?: (holdwire.v1.Stanza.$Properties|null);
+
             /** ClientFrame frame. */
-            frame?: ("message"|"ack"|"presence"|"roster"|"subscribe"|"unsubscribe"|"history"|"auth"|"ping");
+            frame?: ("message"|"ack"|"presence"|"roster"|"subscribe"|"unsubscribe"|"history"|"auth"|"ping"|"stanza");
 
             /**
              * Creates a new ClientFrame instance using the specified properties.
@@ -2611,8 +3763,11 @@ export namespace holdwire {
                 /** ClientFrame ping */
                 ping?: (holdwire.v1.Ping.$Properties|null);
 
+                /** ClientFrame stanza */
+                stanza?: (holdwire.v1.Stanza.$Properties|null);
+
                 /** ClientFrame frame */
-                frame?: ("message"|"ack"|"presence"|"roster"|"subscribe"|"unsubscribe"|"history"|"auth"|"ping");
+                frame?: ("message"|"ack"|"presence"|"roster"|"subscribe"|"unsubscribe"|"history"|"auth"|"ping"|"stanza");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2630,9 +3785,10 @@ export namespace holdwire {
               history?: holdwire.v1.History.$Shape|null;
               auth?: holdwire.v1.Auth.$Shape|null;
               ping?: holdwire.v1.Ping.$Shape|null;
+              stanza?: holdwire.v1.Stanza.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ frame?: undefined; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null }|{ frame?: "message"; message: holdwire.v1.Send.$Shape; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null }|{ frame?: "ack"; message?: null; ack: holdwire.v1.Ack.$Shape; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null }|{ frame?: "presence"; message?: null; ack?: null; presence: holdwire.v1.SetPresence.$Shape; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null }|{ frame?: "roster"; message?: null; ack?: null; presence?: null; roster: holdwire.v1.RosterCommand.$Shape; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null }|{ frame?: "subscribe"; message?: null; ack?: null; presence?: null; roster?: null; subscribe: holdwire.v1.TopicName.$Shape; unsubscribe?: null; history?: null; auth?: null; ping?: null }|{ frame?: "unsubscribe"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe: holdwire.v1.TopicName.$Shape; history?: null; auth?: null; ping?: null }|{ frame?: "history"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history: holdwire.v1.History.$Shape; auth?: null; ping?: null }|{ frame?: "auth"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth: holdwire.v1.Auth.$Shape; ping?: null }|{ frame?: "ping"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping: holdwire.v1.Ping.$Shape })
+              ({ frame?: undefined; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null; stanza?: null }|{ frame?: "message"; message: holdwire.v1.Send.$Shape; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null; stanza?: null }|{ frame?: "ack"; message?: null; ack: holdwire.v1.Ack.$Shape; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null; stanza?: null }|{ frame?: "presence"; message?: null; ack?: null; presence: holdwire.v1.SetPresence.$Shape; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null; stanza?: null }|{ frame?: "roster"; message?: null; ack?: null; presence?: null; roster: holdwire.v1.RosterCommand.$Shape; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null; stanza?: null }|{ frame?: "subscribe"; message?: null; ack?: null; presence?: null; roster?: null; subscribe: holdwire.v1.TopicName.$Shape; unsubscribe?: null; history?: null; auth?: null; ping?: null; stanza?: null }|{ frame?: "unsubscribe"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe: holdwire.v1.TopicName.$Shape; history?: null; auth?: null; ping?: null; stanza?: null }|{ frame?: "history"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history: holdwire.v1.History.$Shape; auth?: null; ping?: null; stanza?: null }|{ frame?: "auth"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth: holdwire.v1.Auth.$Shape; ping?: null; stanza?: null }|{ frame?: "ping"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping: holdwire.v1.Ping.$Shape; stanza?: null }|{ frame?: "stanza"; message?: null; ack?: null; presence?: null; roster?: null; subscribe?: null; unsubscribe?: null; history?: null; auth?: null; ping?: null; stanza: holdwire.v1.Stanza.$Shape })
             );
         }
 
@@ -3357,6 +4513,77 @@ export namespace holdwire {
 
             /** Shape of a Close. */
             type $Shape = holdwire.v1.Close.$Properties;
+        }
+
+        /**
+         * Properties of a Stanza.
+         * @deprecated Use holdwire.v1.Stanza.$Properties instead.
+         */
+        interface IStanza extends holdwire.v1.Stanza.$Properties {
+        }
+
+        /** Represents a Stanza. */
+        class Stanza {
+
+            /**
+             * Constructs a new Stanza.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: holdwire.v1.Stanza.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Stanza xml. */
+            xml: Uint8Array;
+
+            /** Stanza id. */
+            id: string;
+
+            /**
+             * Creates a new Stanza instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns Stanza instance
+             */
+            static create(properties: holdwire.v1.Stanza.$Shape): holdwire.v1.Stanza & holdwire.v1.Stanza.$Shape;
+            static create(properties?: holdwire.v1.Stanza.$Properties): holdwire.v1.Stanza;
+
+            /**
+             * Encodes the specified Stanza message. Does not implicitly {@link holdwire.v1.Stanza.verify|verify} messages.
+             * @param message Stanza message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: holdwire.v1.Stanza.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Stanza message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {holdwire.v1.Stanza & holdwire.v1.Stanza.$Shape} Stanza
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): holdwire.v1.Stanza & holdwire.v1.Stanza.$Shape;
+        }
+
+        namespace Stanza {
+
+            /** Properties of a Stanza. */
+            interface $Properties {
+
+                /** Stanza xml */
+                xml?: (Uint8Array|null);
+
+                /** Stanza id */
+                id?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Stanza. */
+            type $Shape = holdwire.v1.Stanza.$Properties;
         }
 
         /**

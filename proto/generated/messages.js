@@ -30,6 +30,11 @@ export const holdwire = $root.holdwire = (() => {
             Envelope.prototype.expires = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Envelope.prototype.collapseKey = "";
             Envelope.prototype.onlySession = "";
+            Envelope.prototype.xml = $util.newBuffer([]);
+            Envelope.prototype.resource = "";
+            Envelope.prototype.sent = false;
+            Envelope.prototype.uncopied = false;
+            Envelope.prototype.native = null;
             Envelope.prototype.data = null;
             Envelope.prototype.presence = null;
             Envelope.prototype.roster = null;
@@ -75,6 +80,16 @@ export const holdwire = $root.holdwire = (() => {
                     $root.holdwire.v1.Roster.encode(message.roster, writer.uint32(82).fork(), _depth + 1).ldelim();
                 if (message.control != null && $Object.hasOwnProperty.call(message, "control"))
                     $root.holdwire.v1.Control.encode(message.control, writer.uint32(90).fork(), _depth + 1).ldelim();
+                if (message.xml != null && $Object.hasOwnProperty.call(message, "xml") && message.xml.length)
+                    writer.uint32(130).bytes(message.xml);
+                if (message.resource != null && $Object.hasOwnProperty.call(message, "resource") && message.resource !== "")
+                    writer.uint32(138).string(message.resource);
+                if (message.sent != null && $Object.hasOwnProperty.call(message, "sent") && message.sent !== false)
+                    writer.uint32(144).bool(message.sent);
+                if (message.native != null && $Object.hasOwnProperty.call(message, "native"))
+                    $root.holdwire.v1.NativePresence.encode(message.native, writer.uint32(154).fork(), _depth + 1).ldelim();
+                if (message.uncopied != null && $Object.hasOwnProperty.call(message, "uncopied") && message.uncopied !== false)
+                    writer.uint32(160).bool(message.uncopied);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -171,6 +186,48 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.onlySession;
                             continue;
                         }
+                    case 16: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.xml = value;
+                            else
+                                delete message.xml;
+                            continue;
+                        }
+                    case 17: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.resource = value;
+                            else
+                                delete message.resource;
+                            continue;
+                        }
+                    case 18: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.sent = value;
+                            else
+                                delete message.sent;
+                            continue;
+                        }
+                    case 20: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.uncopied = value;
+                            else
+                                delete message.uncopied;
+                            continue;
+                        }
+                    case 19: {
+                            if (wireType !== 2)
+                                break;
+                            message.native = $root.holdwire.v1.NativePresence.decode(reader, reader.size(), $undefined, _depth + 1, message.native);
+                            continue;
+                        }
                     case 8: {
                             if (wireType !== 2)
                                 break;
@@ -219,6 +276,116 @@ export const holdwire = $root.holdwire = (() => {
             return Envelope;
         })();
 
+        v1.NativePresence = (function() {
+
+            const NativePresence = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            NativePresence.prototype.user = "";
+            NativePresence.prototype.status = "";
+            NativePresence.prototype.note = "";
+
+            NativePresence.create = function(properties) {
+                return new NativePresence(properties);
+            };
+
+            NativePresence.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(10).string(message.user);
+                if (message.status != null && $Object.hasOwnProperty.call(message, "status") && message.status !== "")
+                    writer.uint32(18).string(message.status);
+                if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "")
+                    writer.uint32(26).string(message.note);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            NativePresence.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.NativePresence();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.status = value;
+                            else
+                                delete message.status;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.note = value;
+                            else
+                                delete message.note;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return NativePresence;
+        })();
+
         v1.Control = (function() {
 
             const Control = function (properties) {
@@ -231,11 +398,12 @@ export const holdwire = $root.holdwire = (() => {
             Control.prototype.probe = null;
             Control.prototype.close = null;
             Control.prototype.replace = null;
+            Control.prototype.find = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(Control.prototype, "control", {
-                get: $util.oneOfGetter($oneOfFields = ["probe", "close", "replace"]),
+                get: $util.oneOfGetter($oneOfFields = ["probe", "close", "replace", "find"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -256,6 +424,8 @@ export const holdwire = $root.holdwire = (() => {
                     $root.holdwire.v1.CloseSessions.encode(message.close, writer.uint32(18).fork(), _depth + 1).ldelim();
                 if (message.replace != null && $Object.hasOwnProperty.call(message, "replace"))
                     $root.holdwire.v1.ReplaceDevice.encode(message.replace, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.find != null && $Object.hasOwnProperty.call(message, "find"))
+                    $root.holdwire.v1.FindResource.encode(message.find, writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -308,6 +478,13 @@ export const holdwire = $root.holdwire = (() => {
                                 break;
                             message.replace = $root.holdwire.v1.ReplaceDevice.decode(reader, reader.size(), $undefined, _depth + 1, message.replace);
                             message.control = "replace";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.find = $root.holdwire.v1.FindResource.decode(reader, reader.size(), $undefined, _depth + 1, message.find);
+                            message.control = "find";
                             continue;
                         }
                     }
@@ -398,6 +575,92 @@ export const holdwire = $root.holdwire = (() => {
             };
 
             return Probe;
+        })();
+
+        v1.FindResource = (function() {
+
+            const FindResource = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            FindResource.prototype.resource = "";
+
+            FindResource.create = function(properties) {
+                return new FindResource(properties);
+            };
+
+            FindResource.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.resource != null && $Object.hasOwnProperty.call(message, "resource") && message.resource !== "")
+                    writer.uint32(10).string(message.resource);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            FindResource.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.FindResource();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.resource = value;
+                            else
+                                delete message.resource;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return FindResource;
         })();
 
         v1.CloseSessions = (function() {
@@ -722,6 +985,7 @@ export const holdwire = $root.holdwire = (() => {
             SessionInfo.prototype.device = "";
             SessionInfo.prototype.status = "";
             SessionInfo.prototype.note = "";
+            SessionInfo.prototype.xmpp = null;
 
             SessionInfo.create = function(properties) {
                 return new SessionInfo(properties);
@@ -746,6 +1010,8 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(42).string(message.status);
                 if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "")
                     writer.uint32(50).string(message.note);
+                if (message.xmpp != null && $Object.hasOwnProperty.call(message, "xmpp"))
+                    $root.holdwire.v1.XmppShown.encode(message.xmpp, writer.uint32(58).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -833,6 +1099,12 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.note;
                             continue;
                         }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.xmpp = $root.holdwire.v1.XmppShown.decode(reader, reader.size(), $undefined, _depth + 1, message.xmpp);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -853,9 +1125,156 @@ export const holdwire = $root.holdwire = (() => {
             return SessionInfo;
         })();
 
+        v1.XmppShown = (function() {
+
+            const XmppShown = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            XmppShown.prototype.available = false;
+            XmppShown.prototype.priority = 0;
+            XmppShown.prototype.interested = false;
+            XmppShown.prototype.carbons = false;
+            XmppShown.prototype.presence = $util.newBuffer([]);
+            XmppShown.prototype.blocklist = false;
+
+            XmppShown.create = function(properties) {
+                return new XmppShown(properties);
+            };
+
+            XmppShown.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.available != null && $Object.hasOwnProperty.call(message, "available") && message.available !== false)
+                    writer.uint32(8).bool(message.available);
+                if (message.priority != null && $Object.hasOwnProperty.call(message, "priority") && message.priority !== 0)
+                    writer.uint32(16).sint32(message.priority);
+                if (message.interested != null && $Object.hasOwnProperty.call(message, "interested") && message.interested !== false)
+                    writer.uint32(24).bool(message.interested);
+                if (message.carbons != null && $Object.hasOwnProperty.call(message, "carbons") && message.carbons !== false)
+                    writer.uint32(32).bool(message.carbons);
+                if (message.presence != null && $Object.hasOwnProperty.call(message, "presence") && message.presence.length)
+                    writer.uint32(42).bytes(message.presence);
+                if (message.blocklist != null && $Object.hasOwnProperty.call(message, "blocklist") && message.blocklist !== false)
+                    writer.uint32(48).bool(message.blocklist);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            XmppShown.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.XmppShown();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.available = value;
+                            else
+                                delete message.available;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.sint32())
+                                message.priority = value;
+                            else
+                                delete message.priority;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.interested = value;
+                            else
+                                delete message.interested;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.carbons = value;
+                            else
+                                delete message.carbons;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.presence = value;
+                            else
+                                delete message.presence;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.blocklist = value;
+                            else
+                                delete message.blocklist;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return XmppShown;
+        })();
+
         v1.PresenceRecord = (function() {
 
             const PresenceRecord = function (properties) {
+                this.resources = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -865,6 +1284,9 @@ export const holdwire = $root.holdwire = (() => {
             PresenceRecord.prototype.status = "";
             PresenceRecord.prototype.note = "";
             PresenceRecord.prototype.lastSeen = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PresenceRecord.prototype.nativeStatus = "";
+            PresenceRecord.prototype.nativeNote = "";
+            PresenceRecord.prototype.resources = $util.emptyArray;
 
             PresenceRecord.create = function(properties) {
                 return new PresenceRecord(properties);
@@ -883,6 +1305,13 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(18).string(message.note);
                 if (message.lastSeen != null && $Object.hasOwnProperty.call(message, "lastSeen") && (typeof message.lastSeen === "object" ? message.lastSeen.low || message.lastSeen.high : message.lastSeen !== 0))
                     writer.uint32(24).uint64(message.lastSeen);
+                if (message.nativeStatus != null && $Object.hasOwnProperty.call(message, "nativeStatus") && message.nativeStatus !== "")
+                    writer.uint32(34).string(message.nativeStatus);
+                if (message.nativeNote != null && $Object.hasOwnProperty.call(message, "nativeNote") && message.nativeNote !== "")
+                    writer.uint32(42).string(message.nativeNote);
+                if (message.resources != null && message.resources.length)
+                    for (let i = 0; i < message.resources.length; ++i)
+                        writer.uint32(50).string(message.resources[i]);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -941,6 +1370,32 @@ export const holdwire = $root.holdwire = (() => {
                                 message.lastSeen = value;
                             else
                                 delete message.lastSeen;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.nativeStatus = value;
+                            else
+                                delete message.nativeStatus;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.nativeNote = value;
+                            else
+                                delete message.nativeNote;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.resources && message.resources.length))
+                                message.resources = [];
+                            message.resources.push(reader.stringVerify());
                             continue;
                         }
                     }
@@ -1202,6 +1657,7 @@ export const holdwire = $root.holdwire = (() => {
             OpenSession.prototype.anyTopic = false;
             OpenSession.prototype.context = $util.newBuffer([]);
             OpenSession.prototype.since = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            OpenSession.prototype.xmpp = null;
 
             OpenSession.create = function(properties) {
                 return new OpenSession(properties);
@@ -1231,6 +1687,8 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(58).bytes(message.context);
                 if (message.since != null && $Object.hasOwnProperty.call(message, "since") && (typeof message.since === "object" ? message.since.low || message.since.high : message.since !== 0))
                     writer.uint32(64).uint64(message.since);
+                if (message.xmpp != null && $Object.hasOwnProperty.call(message, "xmpp"))
+                    $root.holdwire.v1.XmppSession.encode(message.xmpp, writer.uint32(74).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1335,6 +1793,12 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.since;
                             continue;
                         }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            message.xmpp = $root.holdwire.v1.XmppSession.decode(reader, reader.size(), $undefined, _depth + 1, message.xmpp);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -1355,6 +1819,104 @@ export const holdwire = $root.holdwire = (() => {
             return OpenSession;
         })();
 
+        v1.XmppSession = (function() {
+
+            const XmppSession = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            XmppSession.prototype.resource = "";
+            XmppSession.prototype.language = "";
+
+            XmppSession.create = function(properties) {
+                return new XmppSession(properties);
+            };
+
+            XmppSession.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.resource != null && $Object.hasOwnProperty.call(message, "resource") && message.resource !== "")
+                    writer.uint32(10).string(message.resource);
+                if (message.language != null && $Object.hasOwnProperty.call(message, "language") && message.language !== "")
+                    writer.uint32(18).string(message.language);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            XmppSession.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.XmppSession();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.resource = value;
+                            else
+                                delete message.resource;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.language = value;
+                            else
+                                delete message.language;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return XmppSession;
+        })();
+
         v1.OpenedSession = (function() {
 
             const OpenedSession = function (properties) {
@@ -1368,6 +1930,7 @@ export const holdwire = $root.holdwire = (() => {
             OpenedSession.prototype.context = $util.newBuffer([]);
             OpenedSession.prototype.status = "";
             OpenedSession.prototype.note = "";
+            OpenedSession.prototype.xmpp = null;
 
             OpenedSession.create = function(properties) {
                 return new OpenedSession(properties);
@@ -1388,6 +1951,8 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(26).string(message.status);
                 if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "")
                     writer.uint32(34).string(message.note);
+                if (message.xmpp != null && $Object.hasOwnProperty.call(message, "xmpp"))
+                    $root.holdwire.v1.XmppShown.encode(message.xmpp, writer.uint32(42).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1455,6 +2020,12 @@ export const holdwire = $root.holdwire = (() => {
                                 message.note = value;
                             else
                                 delete message.note;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            message.xmpp = $root.holdwire.v1.XmppShown.decode(reader, reader.size(), $undefined, _depth + 1, message.xmpp);
                             continue;
                         }
                     }
@@ -1641,6 +2212,7 @@ export const holdwire = $root.holdwire = (() => {
 
             const UplinkReply = function (properties) {
                 this.replies = [];
+                this.stanzas = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -1652,6 +2224,9 @@ export const holdwire = $root.holdwire = (() => {
             UplinkReply.prototype.status = "";
             UplinkReply.prototype.note = "";
             UplinkReply.prototype.unknown = false;
+            UplinkReply.prototype.stanzas = $util.emptyArray;
+            UplinkReply.prototype.xmpp = null;
+            UplinkReply.prototype.streamError = "";
 
             UplinkReply.create = function(properties) {
                 return new UplinkReply(properties);
@@ -1675,6 +2250,13 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(34).string(message.note);
                 if (message.unknown != null && $Object.hasOwnProperty.call(message, "unknown") && message.unknown !== false)
                     writer.uint32(40).bool(message.unknown);
+                if (message.stanzas != null && message.stanzas.length)
+                    for (let i = 0; i < message.stanzas.length; ++i)
+                        writer.uint32(50).bytes(message.stanzas[i]);
+                if (message.xmpp != null && $Object.hasOwnProperty.call(message, "xmpp"))
+                    $root.holdwire.v1.XmppShown.encode(message.xmpp, writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.streamError != null && $Object.hasOwnProperty.call(message, "streamError") && message.streamError !== "")
+                    writer.uint32(66).string(message.streamError);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1752,6 +2334,29 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.unknown;
                             continue;
                         }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.stanzas && message.stanzas.length))
+                                message.stanzas = [];
+                            message.stanzas.push(reader.bytes());
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.xmpp = $root.holdwire.v1.XmppShown.decode(reader, reader.size(), $undefined, _depth + 1, message.xmpp);
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.streamError = value;
+                            else
+                                delete message.streamError;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -1770,6 +2375,574 @@ export const holdwire = $root.holdwire = (() => {
             };
 
             return UplinkReply;
+        })();
+
+        v1.StreamRequest = (function() {
+
+            const StreamRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            StreamRequest.prototype.context = $util.newBuffer([]);
+            StreamRequest.prototype.element = $util.newBuffer([]);
+            StreamRequest.prototype.open = null;
+            StreamRequest.prototype.ip = "";
+
+            StreamRequest.create = function(properties) {
+                return new StreamRequest(properties);
+            };
+
+            StreamRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.context != null && $Object.hasOwnProperty.call(message, "context") && message.context.length)
+                    writer.uint32(10).bytes(message.context);
+                if (message.element != null && $Object.hasOwnProperty.call(message, "element") && message.element.length)
+                    writer.uint32(18).bytes(message.element);
+                if (message.open != null && $Object.hasOwnProperty.call(message, "open"))
+                    $root.holdwire.v1.StreamOpen.encode(message.open, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.ip != null && $Object.hasOwnProperty.call(message, "ip") && message.ip !== "")
+                    writer.uint32(34).string(message.ip);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            StreamRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.StreamRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.context = value;
+                            else
+                                delete message.context;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.element = value;
+                            else
+                                delete message.element;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.open = $root.holdwire.v1.StreamOpen.decode(reader, reader.size(), $undefined, _depth + 1, message.open);
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.ip = value;
+                            else
+                                delete message.ip;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return StreamRequest;
+        })();
+
+        v1.StreamOpen = (function() {
+
+            const StreamOpen = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            StreamOpen.prototype.to = "";
+            StreamOpen.prototype.from = "";
+            StreamOpen.prototype.language = "";
+            StreamOpen.prototype.transport = "";
+            StreamOpen.prototype.secure = false;
+
+            StreamOpen.create = function(properties) {
+                return new StreamOpen(properties);
+            };
+
+            StreamOpen.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.to != null && $Object.hasOwnProperty.call(message, "to") && message.to !== "")
+                    writer.uint32(10).string(message.to);
+                if (message.from != null && $Object.hasOwnProperty.call(message, "from") && message.from !== "")
+                    writer.uint32(18).string(message.from);
+                if (message.language != null && $Object.hasOwnProperty.call(message, "language") && message.language !== "")
+                    writer.uint32(26).string(message.language);
+                if (message.transport != null && $Object.hasOwnProperty.call(message, "transport") && message.transport !== "")
+                    writer.uint32(34).string(message.transport);
+                if (message.secure != null && $Object.hasOwnProperty.call(message, "secure") && message.secure !== false)
+                    writer.uint32(40).bool(message.secure);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            StreamOpen.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.StreamOpen();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.to = value;
+                            else
+                                delete message.to;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.from = value;
+                            else
+                                delete message.from;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.language = value;
+                            else
+                                delete message.language;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.transport = value;
+                            else
+                                delete message.transport;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.secure = value;
+                            else
+                                delete message.secure;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return StreamOpen;
+        })();
+
+        v1.StreamReply = (function() {
+
+            const StreamReply = function (properties) {
+                this.elements = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            StreamReply.prototype.elements = $util.emptyArray;
+            StreamReply.prototype.context = $util.newBuffer([]);
+            StreamReply.prototype.user = "";
+            StreamReply.prototype.bound = null;
+            StreamReply.prototype.streamError = "";
+            StreamReply.prototype.errorText = "";
+            StreamReply.prototype.expires = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            StreamReply.create = function(properties) {
+                return new StreamReply(properties);
+            };
+
+            StreamReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.elements != null && message.elements.length)
+                    for (let i = 0; i < message.elements.length; ++i)
+                        writer.uint32(10).bytes(message.elements[i]);
+                if (message.context != null && $Object.hasOwnProperty.call(message, "context") && message.context.length)
+                    writer.uint32(18).bytes(message.context);
+                if (message.user != null && $Object.hasOwnProperty.call(message, "user") && message.user !== "")
+                    writer.uint32(26).string(message.user);
+                if (message.bound != null && $Object.hasOwnProperty.call(message, "bound"))
+                    $root.holdwire.v1.StreamBound.encode(message.bound, writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.streamError != null && $Object.hasOwnProperty.call(message, "streamError") && message.streamError !== "")
+                    writer.uint32(42).string(message.streamError);
+                if (message.errorText != null && $Object.hasOwnProperty.call(message, "errorText") && message.errorText !== "")
+                    writer.uint32(50).string(message.errorText);
+                if (message.expires != null && $Object.hasOwnProperty.call(message, "expires") && (typeof message.expires === "object" ? message.expires.low || message.expires.high : message.expires !== 0))
+                    writer.uint32(56).uint64(message.expires);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            StreamReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.StreamReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.elements && message.elements.length))
+                                message.elements = [];
+                            message.elements.push(reader.bytes());
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.context = value;
+                            else
+                                delete message.context;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.user = value;
+                            else
+                                delete message.user;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.bound = $root.holdwire.v1.StreamBound.decode(reader, reader.size(), $undefined, _depth + 1, message.bound);
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.streamError = value;
+                            else
+                                delete message.streamError;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.errorText = value;
+                            else
+                                delete message.errorText;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.expires = value;
+                            else
+                                delete message.expires;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return StreamReply;
+        })();
+
+        v1.StreamBound = (function() {
+
+            const StreamBound = function (properties) {
+                this.topics = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            StreamBound.prototype.resource = "";
+            StreamBound.prototype.generated = false;
+            StreamBound.prototype.result = $util.newBuffer([]);
+            StreamBound.prototype.topics = $util.emptyArray;
+            StreamBound.prototype.anyTopic = false;
+            StreamBound.prototype.expires = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            StreamBound.prototype.failure = $util.newBuffer([]);
+
+            StreamBound.create = function(properties) {
+                return new StreamBound(properties);
+            };
+
+            StreamBound.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.resource != null && $Object.hasOwnProperty.call(message, "resource") && message.resource !== "")
+                    writer.uint32(10).string(message.resource);
+                if (message.generated != null && $Object.hasOwnProperty.call(message, "generated") && message.generated !== false)
+                    writer.uint32(16).bool(message.generated);
+                if (message.result != null && $Object.hasOwnProperty.call(message, "result") && message.result.length)
+                    writer.uint32(26).bytes(message.result);
+                if (message.topics != null && message.topics.length)
+                    for (let i = 0; i < message.topics.length; ++i)
+                        writer.uint32(34).string(message.topics[i]);
+                if (message.anyTopic != null && $Object.hasOwnProperty.call(message, "anyTopic") && message.anyTopic !== false)
+                    writer.uint32(40).bool(message.anyTopic);
+                if (message.expires != null && $Object.hasOwnProperty.call(message, "expires") && (typeof message.expires === "object" ? message.expires.low || message.expires.high : message.expires !== 0))
+                    writer.uint32(48).uint64(message.expires);
+                if (message.failure != null && $Object.hasOwnProperty.call(message, "failure") && message.failure.length)
+                    writer.uint32(58).bytes(message.failure);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            StreamBound.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.StreamBound();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.resource = value;
+                            else
+                                delete message.resource;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.generated = value;
+                            else
+                                delete message.generated;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.result = value;
+                            else
+                                delete message.result;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.topics && message.topics.length))
+                                message.topics = [];
+                            message.topics.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.anyTopic = value;
+                            else
+                                delete message.anyTopic;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.expires = value;
+                            else
+                                delete message.expires;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.failure = value;
+                            else
+                                delete message.failure;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return StreamBound;
         })();
 
         v1.TopicPush = (function() {
@@ -1989,11 +3162,13 @@ export const holdwire = $root.holdwire = (() => {
             RelayRequest.prototype.move = null;
             RelayRequest.prototype.pushAll = null;
             RelayRequest.prototype.stats = null;
+            RelayRequest.prototype.bosh = null;
+            RelayRequest.prototype.moveBosh = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(RelayRequest.prototype, "request", {
-                get: $util.oneOfGetter($oneOfFields = ["poll", "send", "cancel", "move", "pushAll", "stats"]),
+                get: $util.oneOfGetter($oneOfFields = ["poll", "send", "cancel", "move", "pushAll", "stats", "bosh", "moveBosh"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -2020,6 +3195,10 @@ export const holdwire = $root.holdwire = (() => {
                     $root.holdwire.v1.PushAll.encode(message.pushAll, writer.uint32(42).fork(), _depth + 1).ldelim();
                 if (message.stats != null && $Object.hasOwnProperty.call(message, "stats"))
                     $root.holdwire.v1.NodeStats.encode(message.stats, writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.bosh != null && $Object.hasOwnProperty.call(message, "bosh"))
+                    $root.holdwire.v1.RelayBosh.encode(message.bosh, writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.moveBosh != null && $Object.hasOwnProperty.call(message, "moveBosh"))
+                    $root.holdwire.v1.MoveBosh.encode(message.moveBosh, writer.uint32(66).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2095,6 +3274,20 @@ export const holdwire = $root.holdwire = (() => {
                             message.request = "stats";
                             continue;
                         }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.bosh = $root.holdwire.v1.RelayBosh.decode(reader, reader.size(), $undefined, _depth + 1, message.bosh);
+                            message.request = "bosh";
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            message.moveBosh = $root.holdwire.v1.MoveBosh.decode(reader, reader.size(), $undefined, _depth + 1, message.moveBosh);
+                            message.request = "moveBosh";
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -2113,6 +3306,226 @@ export const holdwire = $root.holdwire = (() => {
             };
 
             return RelayRequest;
+        })();
+
+        v1.RelayBosh = (function() {
+
+            const RelayBosh = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            RelayBosh.prototype.id = "";
+            RelayBosh.prototype.sid = "";
+            RelayBosh.prototype.body = $util.newBuffer([]);
+            RelayBosh.prototype.ip = "";
+            RelayBosh.prototype.secure = false;
+
+            RelayBosh.create = function(properties) {
+                return new RelayBosh(properties);
+            };
+
+            RelayBosh.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                    writer.uint32(10).string(message.id);
+                if (message.sid != null && $Object.hasOwnProperty.call(message, "sid") && message.sid !== "")
+                    writer.uint32(18).string(message.sid);
+                if (message.body != null && $Object.hasOwnProperty.call(message, "body") && message.body.length)
+                    writer.uint32(26).bytes(message.body);
+                if (message.ip != null && $Object.hasOwnProperty.call(message, "ip") && message.ip !== "")
+                    writer.uint32(34).string(message.ip);
+                if (message.secure != null && $Object.hasOwnProperty.call(message, "secure") && message.secure !== false)
+                    writer.uint32(40).bool(message.secure);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            RelayBosh.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.RelayBosh();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.sid = value;
+                            else
+                                delete message.sid;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.body = value;
+                            else
+                                delete message.body;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.ip = value;
+                            else
+                                delete message.ip;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.secure = value;
+                            else
+                                delete message.secure;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return RelayBosh;
+        })();
+
+        v1.MoveBosh = (function() {
+
+            const MoveBosh = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            MoveBosh.prototype.state = $util.newBuffer([]);
+
+            MoveBosh.create = function(properties) {
+                return new MoveBosh(properties);
+            };
+
+            MoveBosh.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state.length)
+                    writer.uint32(10).bytes(message.state);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            MoveBosh.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.MoveBosh();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.state = value;
+                            else
+                                delete message.state;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return MoveBosh;
         })();
 
         v1.RelayPoll = (function() {
@@ -2508,6 +3921,7 @@ export const holdwire = $root.holdwire = (() => {
             MoveSession.prototype.to = "";
             MoveSession.prototype.as = "";
             MoveSession.prototype.frame = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MoveSession.prototype.handled = null;
 
             MoveSession.create = function(properties) {
                 return new MoveSession(properties);
@@ -2530,6 +3944,8 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(34).string(message.as);
                 if (message.frame != null && $Object.hasOwnProperty.call(message, "frame") && (typeof message.frame === "object" ? message.frame.low || message.frame.high : message.frame !== 0))
                     writer.uint32(40).uint64(message.frame);
+                if (message.handled != null && $Object.hasOwnProperty.call(message, "handled"))
+                    $root.holdwire.v1.Handled.encode(message.handled, writer.uint32(50).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2608,6 +4024,12 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.frame;
                             continue;
                         }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            message.handled = $root.holdwire.v1.Handled.decode(reader, reader.size(), $undefined, _depth + 1, message.handled);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -2626,6 +4048,104 @@ export const holdwire = $root.holdwire = (() => {
             };
 
             return MoveSession;
+        })();
+
+        v1.Handled = (function() {
+
+            const Handled = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Handled.prototype.stanzas = 0;
+            Handled.prototype.id = "";
+
+            Handled.create = function(properties) {
+                return new Handled(properties);
+            };
+
+            Handled.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.stanzas != null && $Object.hasOwnProperty.call(message, "stanzas") && message.stanzas !== 0)
+                    writer.uint32(8).uint32(message.stanzas);
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                    writer.uint32(18).string(message.id);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Handled.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.Handled();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.stanzas = value;
+                            else
+                                delete message.stanzas;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Handled;
         })();
 
         v1.PushAll = (function() {
@@ -2827,6 +4347,7 @@ export const holdwire = $root.holdwire = (() => {
             RelayReply.prototype.retryAfterMs = 0;
             RelayReply.prototype.users = 0;
             RelayReply.prototype.sessions = $util.emptyArray;
+            RelayReply.prototype.contentType = "";
 
             RelayReply.create = function(properties) {
                 return new RelayReply(properties);
@@ -2864,6 +4385,8 @@ export const holdwire = $root.holdwire = (() => {
                 if (message.sessions != null && message.sessions.length)
                     for (let i = 0; i < message.sessions.length; ++i)
                         $root.holdwire.v1.TransportCount.encode(message.sessions[i], writer.uint32(98).fork(), _depth + 1).ldelim();
+                if (message.contentType != null && $Object.hasOwnProperty.call(message, "contentType") && message.contentType !== "")
+                    writer.uint32(106).string(message.contentType);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3001,6 +4524,15 @@ export const holdwire = $root.holdwire = (() => {
                             message.sessions.push($root.holdwire.v1.TransportCount.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
+                    case 13: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.contentType = value;
+                            else
+                                delete message.contentType;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -3136,6 +4668,7 @@ export const holdwire = $root.holdwire = (() => {
             MovedSession.prototype.note = "";
             MovedSession.prototype.since = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             MovedSession.prototype.device = "";
+            MovedSession.prototype.xmpp = null;
 
             MovedSession.create = function(properties) {
                 return new MovedSession(properties);
@@ -3163,6 +4696,8 @@ export const holdwire = $root.holdwire = (() => {
                     writer.uint32(48).uint64(message.since);
                 if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
                     writer.uint32(58).string(message.device);
+                if (message.xmpp != null && $Object.hasOwnProperty.call(message, "xmpp"))
+                    $root.holdwire.v1.MovedXmpp.encode(message.xmpp, writer.uint32(66).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3258,6 +4793,12 @@ export const holdwire = $root.holdwire = (() => {
                                 delete message.device;
                             continue;
                         }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            message.xmpp = $root.holdwire.v1.MovedXmpp.decode(reader, reader.size(), $undefined, _depth + 1, message.xmpp);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -3276,6 +4817,170 @@ export const holdwire = $root.holdwire = (() => {
             };
 
             return MovedSession;
+        })();
+
+        v1.MovedXmpp = (function() {
+
+            const MovedXmpp = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            MovedXmpp.prototype.session = null;
+            MovedXmpp.prototype.shown = null;
+            MovedXmpp.prototype.streamManagement = $util.newBuffer([]);
+            MovedXmpp.prototype.frame = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MovedXmpp.prototype.inbox = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MovedXmpp.prototype.generated = false;
+            MovedXmpp.prototype.receptiveSince = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MovedXmpp.prototype.own = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            MovedXmpp.create = function(properties) {
+                return new MovedXmpp(properties);
+            };
+
+            MovedXmpp.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.session != null && $Object.hasOwnProperty.call(message, "session"))
+                    $root.holdwire.v1.XmppSession.encode(message.session, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.shown != null && $Object.hasOwnProperty.call(message, "shown"))
+                    $root.holdwire.v1.XmppShown.encode(message.shown, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.streamManagement != null && $Object.hasOwnProperty.call(message, "streamManagement") && message.streamManagement.length)
+                    writer.uint32(26).bytes(message.streamManagement);
+                if (message.frame != null && $Object.hasOwnProperty.call(message, "frame") && (typeof message.frame === "object" ? message.frame.low || message.frame.high : message.frame !== 0))
+                    writer.uint32(32).uint64(message.frame);
+                if (message.inbox != null && $Object.hasOwnProperty.call(message, "inbox") && (typeof message.inbox === "object" ? message.inbox.low || message.inbox.high : message.inbox !== 0))
+                    writer.uint32(40).uint64(message.inbox);
+                if (message.generated != null && $Object.hasOwnProperty.call(message, "generated") && message.generated !== false)
+                    writer.uint32(48).bool(message.generated);
+                if (message.receptiveSince != null && $Object.hasOwnProperty.call(message, "receptiveSince") && (typeof message.receptiveSince === "object" ? message.receptiveSince.low || message.receptiveSince.high : message.receptiveSince !== 0))
+                    writer.uint32(56).uint64(message.receptiveSince);
+                if (message.own != null && $Object.hasOwnProperty.call(message, "own") && (typeof message.own === "object" ? message.own.low || message.own.high : message.own !== 0))
+                    writer.uint32(64).uint64(message.own);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            MovedXmpp.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.MovedXmpp();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.session = $root.holdwire.v1.XmppSession.decode(reader, reader.size(), $undefined, _depth + 1, message.session);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.shown = $root.holdwire.v1.XmppShown.decode(reader, reader.size(), $undefined, _depth + 1, message.shown);
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.streamManagement = value;
+                            else
+                                delete message.streamManagement;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.frame = value;
+                            else
+                                delete message.frame;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.inbox = value;
+                            else
+                                delete message.inbox;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.generated = value;
+                            else
+                                delete message.generated;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.receptiveSince = value;
+                            else
+                                delete message.receptiveSince;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.own = value;
+                            else
+                                delete message.own;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return MovedXmpp;
         })();
 
         v1.MovedFrame = (function() {
@@ -3405,12 +5110,13 @@ export const holdwire = $root.holdwire = (() => {
             ServerFrame.prototype.gap = null;
             ServerFrame.prototype.drain = null;
             ServerFrame.prototype.close = null;
+            ServerFrame.prototype.stanza = null;
             ServerFrame.prototype.cursor = "";
 
             let $oneOfFields;
 
             $Object.defineProperty(ServerFrame.prototype, "frame", {
-                get: $util.oneOfGetter($oneOfFields = ["hello", "message", "presence", "roster", "reply", "gap", "drain", "close"]),
+                get: $util.oneOfGetter($oneOfFields = ["hello", "message", "presence", "roster", "reply", "gap", "drain", "close", "stanza"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -3441,6 +5147,8 @@ export const holdwire = $root.holdwire = (() => {
                     $root.holdwire.v1.Drain.encode(message.drain, writer.uint32(58).fork(), _depth + 1).ldelim();
                 if (message.close != null && $Object.hasOwnProperty.call(message, "close"))
                     $root.holdwire.v1.Close.encode(message.close, writer.uint32(66).fork(), _depth + 1).ldelim();
+                if (message.stanza != null && $Object.hasOwnProperty.call(message, "stanza"))
+                    $root.holdwire.v1.Stanza.encode(message.stanza, writer.uint32(74).fork(), _depth + 1).ldelim();
                 if (message.cursor != null && $Object.hasOwnProperty.call(message, "cursor") && message.cursor !== "")
                     writer.uint32(122).string(message.cursor);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
@@ -3532,6 +5240,13 @@ export const holdwire = $root.holdwire = (() => {
                             message.frame = "close";
                             continue;
                         }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            message.stanza = $root.holdwire.v1.Stanza.decode(reader, reader.size(), $undefined, _depth + 1, message.stanza);
+                            message.frame = "stanza";
+                            continue;
+                        }
                     case 15: {
                             if (wireType !== 2)
                                 break;
@@ -3580,11 +5295,12 @@ export const holdwire = $root.holdwire = (() => {
             ClientFrame.prototype.history = null;
             ClientFrame.prototype.auth = null;
             ClientFrame.prototype.ping = null;
+            ClientFrame.prototype.stanza = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(ClientFrame.prototype, "frame", {
-                get: $util.oneOfGetter($oneOfFields = ["message", "ack", "presence", "roster", "subscribe", "unsubscribe", "history", "auth", "ping"]),
+                get: $util.oneOfGetter($oneOfFields = ["message", "ack", "presence", "roster", "subscribe", "unsubscribe", "history", "auth", "ping", "stanza"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -3619,6 +5335,8 @@ export const holdwire = $root.holdwire = (() => {
                     $root.holdwire.v1.Auth.encode(message.auth, writer.uint32(74).fork(), _depth + 1).ldelim();
                 if (message.ping != null && $Object.hasOwnProperty.call(message, "ping"))
                     $root.holdwire.v1.Ping.encode(message.ping, writer.uint32(82).fork(), _depth + 1).ldelim();
+                if (message.stanza != null && $Object.hasOwnProperty.call(message, "stanza"))
+                    $root.holdwire.v1.Stanza.encode(message.stanza, writer.uint32(90).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3722,6 +5440,13 @@ export const holdwire = $root.holdwire = (() => {
                                 break;
                             message.ping = $root.holdwire.v1.Ping.decode(reader, reader.size(), $undefined, _depth + 1, message.ping);
                             message.frame = "ping";
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 2)
+                                break;
+                            message.stanza = $root.holdwire.v1.Stanza.decode(reader, reader.size(), $undefined, _depth + 1, message.stanza);
+                            message.frame = "stanza";
                             continue;
                         }
                     }
@@ -4790,6 +6515,104 @@ export const holdwire = $root.holdwire = (() => {
             };
 
             return Close;
+        })();
+
+        v1.Stanza = (function() {
+
+            const Stanza = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Stanza.prototype.xml = $util.newBuffer([]);
+            Stanza.prototype.id = "";
+
+            Stanza.create = function(properties) {
+                return new Stanza(properties);
+            };
+
+            Stanza.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.xml != null && $Object.hasOwnProperty.call(message, "xml") && message.xml.length)
+                    writer.uint32(10).bytes(message.xml);
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                    writer.uint32(18).string(message.id);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Stanza.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.holdwire.v1.Stanza();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.xml = value;
+                            else
+                                delete message.xml;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Stanza;
         })();
 
         v1.Send = (function() {

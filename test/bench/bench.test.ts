@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import { Crowd } from '../../bench/crowd.js'
 import { parseOptions } from '../../bench/options.js'
+import { wireTarget } from '../../bench/orders.js'
 import { payloadText, scanPayloads } from '../../bench/payload.js'
 import { seededRandom } from '../../bench/random.js'
 import { Tally } from '../../bench/tally.js'
@@ -41,6 +42,10 @@ class Recorder implements WireHost {
     })
   }
 
+  reconnect(): void {
+    this.ends.push('wanted another connection')
+  }
+
   ended(why: string): void {
     this.ends.push(why)
   }
@@ -70,7 +75,7 @@ function serverFrame(text: string, opcode = 1): Buffer {
 
 const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
 const event = (text: string) => `id: c\nevent: message\ndata: ${text}\n\n`
-const options: WireOptions = { user: 'bench-1', ackEvery: 2, waitSeconds: 30 }
+const options: WireOptions = { user: 'bench-1', ackEvery: 2, waitSeconds: 30, settings: {} }
 
 t.test('a wire reads the same whatever the pieces are', async (t) => {
   const upgraded = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
@@ -221,12 +226,13 @@ t.test('the generator opens its sessions, counts what they get, and ends', async
   const root = join(import.meta.dirname, '..', '..')
   for (const transport of ['websocket', 'sse', 'poll'] as const) {
     const server = await fakeServer(t)
-    const crowd = await Crowd.open({ root, port: server.port, transport, users: 40, firstUser: 0, ackEvery: 16 }, SILENT)
+    const wire = wireTarget(transport, server.port)
+    const crowd = await Crowd.open({ root, wire, users: 40, firstUser: 0, ackEvery: 16 }, SILENT)
     const all = new Promise<void>((resolve) => {
       crowd.onReceived = (received) => received === 40 && resolve()
     })
     crowd.watch()
-    crowd.reset()
+    await crowd.reset()
     // A poll is held only after its first answer.
     while (server.streams.length < 40) await new Promise((resolve) => setImmediate(resolve))
     for (const push of server.take()) push(message(1))
@@ -244,5 +250,5 @@ t.test('sessions that can not be opened are an error that says why', async (t) =
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   const root = join(import.meta.dirname, '..', '..')
-  await t.rejects(Crowd.open({ root, port, transport: 'sse', users: 3, firstUser: 0, ackEvery: 16 }, SILENT), /3 did not.*HTTP 503/)
+  await t.rejects(Crowd.open({ root, wire: wireTarget('sse', port), users: 3, firstUser: 0, ackEvery: 16 }, SILENT), /3 did not.*HTTP 503/)
 })

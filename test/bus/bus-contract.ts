@@ -408,10 +408,15 @@ async function liveCases(t: Test, { env, one, two }: Shared): Promise<void> {
     const here = new RecordingSink()
     const there = new RecordingSink()
     const attachments = [await one.attach(user, here), await two.attach(user, there)]
-    const acks = await Promise.all(Array.from({ length: 100 }, (_, i) => (i % 2 ? one : two).publish(user, `m${i}`, bytes(`${i}`))))
-    const order = acks.map(({ seq }) => seq).sort((a, b) => a - b)
-    await here.until(() => here.messages.length >= 100)
-    await there.until(() => there.messages.length >= 100)
+    const order: number[] = []
+    // As many at once as the inbox keeps: of more, a sink that is slower than the publishers is told that they are lost.
+    const wave = inboxMaxMessages
+    for (let sent = 0; sent < 10 * wave; sent += wave) {
+      const names = Array.from({ length: wave }, (_, i) => `m${sent + i}`)
+      const acks = await Promise.all(names.map((name, i) => (i % 2 ? one : two).publish(user, name, bytes(name))))
+      order.push(...acks.map(({ seq }) => seq).sort((a, b) => a - b))
+      for (const sink of [here, there]) await sink.until(() => sink.messages.length >= order.length)
+    }
     t.strictSame(here.seqs, order)
     t.strictSame(there.seqs, order)
     t.strictSame(
@@ -511,6 +516,38 @@ async function liveCases(t: Test, { env, one, two }: Shared): Promise<void> {
     t.strictSame((await one.read(user, 0, 10)).messages, [])
     t.strictSame(here.messages, [])
     for (const attachment of attachments) attachment.detach()
+  })
+
+  await t.test('a push to many reaches each who is attached, after what was pushed before, and is not stored', async (t) => {
+    for (const count of [0, 1, 15, 16, 17, 3000]) {
+      // Long ones, so that the list of them takes more than one message.
+      const users = Array.from({ length: count }, (_, i) => fresh(`crowd ${'x'.repeat(50)} ${i}`))
+      const outsider = fresh('outsider')
+      const attached = [...users.filter((_, i) => i % 100 === 0), ...users.slice(-1), outsider]
+      const sinks = new Map([...new Set(attached)].map((user) => [user, [new RecordingSink(), new RecordingSink()]]))
+      const attachments = await Promise.all(
+        [...sinks].flatMap(([user, [here, there]]) => [
+          one.attach(user, here ?? new RecordingSink()),
+          two.attach(user, there ?? new RecordingSink()),
+        ]),
+      )
+      const first = users[0] ?? outsider
+      one.push(first, bytes('before'))
+      t.equal(one.pushMany(users, bytes('to many')), count)
+      one.push(first, bytes('after'))
+      for (const [user, both] of sinks) {
+        const expected = ['before', 'to many', 'after'].filter((one) => (one === 'to many' ? user !== outsider : user === first))
+        for (const sink of both) {
+          if (expected.length > 0) await sink.until(() => sink.pushes.length >= expected.length)
+          t.strictSame(sink.pushes.map(text), expected, `${count} users, ${user}`)
+          t.strictSame(sink.messages, [])
+        }
+      }
+      t.strictSame((await one.read(first, 0, 10)).messages, [])
+      for (const attachment of attachments) attachment.detach()
+    }
+    t.throws(() => one.pushMany([''], bytes('x')), { code: 'bad_user' })
+    t.throws(() => one.pushMany(['alice'], new Uint8Array(16 * 1024 * 1024)), { code: 'too_large' })
   })
 
   await t.test('a sink that throws harms neither others nor its own later messages', async (t) => {
@@ -1038,6 +1075,13 @@ async function lifeCases(t: Test, { env, one }: Shared): Promise<void> {
     t.equal(await codeOf(bucket.put('key', bytes('x'))), 'disconnected')
     t.equal(await codeOf(bucket.get('key')), 'disconnected')
     t.equal(bus.push(user, bytes('x')), false)
+    t.equal(
+      bus.pushMany(
+        Array.from({ length: 20 }, () => user),
+        bytes('x'),
+      ),
+      0,
+    )
     const [result] = await bus.publishMany([user], 'm', bytes('x'))
     t.equal(result?.status, 'rejected')
     await eventually(async () => (await one.ask(user, bytes('?'), { timeoutMs: 200 })) === 'offline', 'its users are offline')

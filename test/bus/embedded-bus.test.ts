@@ -336,9 +336,11 @@ t.test('retries through a bus that loses things store everything once', async (t
     (await retried(() => bus.read('alice', 0, 1000))).messages.map(({ seq }) => seq),
     seqs,
   )
-  for (let i = 0; i < 100; i++) t.equal(bus.push('alice', Buffer.from('push')), true)
+  for (let i = 0; i < 100; i++) t.equal(bus.push('alice', Buffer.from(`push ${i}`)), true)
   await turns()
-  t.not(sink.pushes.length, 100, `seed ${seed}`)
+  const came = new Set(sink.pushes.map((push) => Buffer.from(push).toString()))
+  t.ok(came.size < 100, `some are lost, seed ${seed}`)
+  t.ok(came.size < sink.pushes.length, `some come twice, seed ${seed}`)
 })
 
 t.test('pushes beyond what may wait are refused, and count no more once delivered', async (t) => {

@@ -216,6 +216,41 @@ t.test('publishes wait for a server that comes back, and give up in time', optio
   t.ok(results.every(({ status }) => status === 'fulfilled'))
 })
 
+t.test('a message to many users comes again after the server did', options, async (t) => {
+  const { nats, bus, errors } = await world(t)
+  const [gateway, other] = [await bus(), await bus()]
+  const users = range(30).map((i) => `user${i}`)
+  const sinks = users.map(() => new Sink())
+  for (const [i, sink] of sinks.entries()) await gateway.attach(users[i] ?? '', sink)
+  await nats.kill9()
+  await until(() => gateway.state === 'down' && other.state === 'down', 'it is noticed')
+  t.equal(other.pushMany(users, bytes('lost')), 0, 'nothing is pushed into the void')
+  await nats.restart()
+  await until(() => gateway.state === 'up' && other.state === 'up', 'it is back')
+  await gateway.attach('another', new Sink())
+  t.equal(other.pushMany(users, bytes('here')), 30)
+  await until(() => sinks.every(({ pushes }) => pushes.length > 0), 'it came to all')
+  for (const sink of sinks) t.strictSame(sink.pushes, ['here'], 'once')
+  t.strictSame(errors, [])
+})
+
+t.test('a gateway that may not hear messages to many users attaches nobody, and says why', options, async (t) => {
+  const users = "{ user: 'gateway', password: 'x', permissions: { subscribe: { deny: ['us'] } } }, { user: 'all', password: 'x' }"
+  const { nats, bus, errors } = await world(t, { configExtra: `authorization { users: [${users}] }` })
+  const as = (user: string) => bus({ servers: [nats.url.replace('//', `//${user}:x@`)] })
+  const gateway = await as('gateway')
+  for (const user of ['alice', 'bob']) {
+    const refused = gateway.attach(user, new Sink())
+    await t.rejects(refused, { code: 'rejected', message: 'not allowed to subscribe to us' })
+  }
+  t.match(errors[0], /^message to many users: .*us/)
+  const other = await as('all')
+  const sink = new Sink()
+  await other.attach('alice', sink)
+  t.equal(gateway.pushMany(['alice', ...range(20).map(String)], bytes('x')), 21)
+  await until(() => sink.pushes.length === 1, 'it may send them')
+})
+
 t.test('what was lost on the way is read from the store, in order', options, async (t) => {
   const { bus, errors } = await world(t)
   const next = seededRandom(seed)

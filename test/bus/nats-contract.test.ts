@@ -24,7 +24,7 @@ async function environment(): Promise<BusEnvironment> {
         replicas: 1,
         inboxMaxAgeSeconds: 3600,
         duplicateWindowSeconds: 60,
-        requestTimeoutMs: 2000,
+        requestTimeoutMs: 4000,
         pingIntervalMs: 10_000,
         sweepSeconds: 300,
         onError(error, what) {

@@ -2,9 +2,12 @@
 
 import t from 'tap'
 import type { Bus } from '../../bus/bus.js'
+import { DEFAULT_LIMITS } from '../../c2s/limits.js'
 import { presenceCodec } from '../../c2s/presence-record.js'
+import { openServices } from '../../c2s/services.js'
 import { BEAT_MS, changed, LINGER_MS, SWEEP_DELAY_MS, World } from '../support/c2s-world.js'
 import type { FakeGateway, FakeSession } from '../support/fake-gateway.js'
+import { ManualClock } from '../support/manual-clock.js'
 
 /** Both see each other. */
 async function befriend(world: World, gateway: FakeGateway, a: string, b: string): Promise<void> {
@@ -273,6 +276,28 @@ t.test('workers go, and what they had in mind is done by others', async (t) => {
   await world.pass(SWEEP_DELAY_MS + LINGER_MS)
   t.equal((await record(world, 'carol'))?.status, 'offline', 'who left while there was no worker')
   t.equal((await record(world, 'bob'))?.status, 'online')
+  t.same(world.errors, [])
+})
+
+t.test('one that has stopped does not look again', async (t) => {
+  const world = await World.open(t)
+  const clock = new ManualClock()
+  const bus = world.bus()
+  const onError = (error: unknown) => world.errors.push(error)
+  const about = { limits: DEFAULT_LIMITS, address: 'worker', xmppDomain: 'localhost', version: '1' }
+  const services = await openServices({ ...about, bus, clock, lingerMs: LINGER_MS, onError })
+  const { presence, xmppPresence, topics, blockLists } = services
+  presence.left('alice')
+  t.equal(clock.timers, 1)
+  await bus.close(0)
+  // The look is under way, and is going to fail.
+  clock.advance(LINGER_MS)
+  await presence.stop()
+  presence.left('bob')
+  await xmppPresence.stop()
+  topics.stop()
+  blockLists.stop()
+  t.equal(clock.timers, 0)
   t.same(world.errors, [])
 })
 

@@ -102,6 +102,8 @@ async function bench(world: World): Promise<Bench> {
     limits: DEFAULT_LIMITS,
     address: 'bench',
     lingerMs: 1000,
+    xmppDomain: 'localhost',
+    version: '0.0.0',
     onError: (error) => world.errors.push(error),
   })
   const bench: Bench = {

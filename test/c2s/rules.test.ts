@@ -1,7 +1,8 @@
 // The rules without a bus: what a user is shown as, which topics a token allows, how many run at once.
 
 import t from 'tap'
-import { forEachLimited, Gate, KeyedQueue } from '../../c2s/pool.js'
+import { forEachLimited } from '../../bus/for-each-limited.js'
+import { Gate, KeyedQueue } from '../../c2s/pool.js'
 import { aggregate, OFFLINE, type SessionPresence, type Status } from '../../c2s/status.js'
 import { allows, isTopic, matches } from '../../c2s/topic-pattern.js'
 

@@ -11,6 +11,7 @@ import { World } from '../support/c2s-world.js'
 import { FakeGateway, type FakeSession } from '../support/fake-gateway.js'
 import { getNatsServer, type NatsServer, startNats } from '../support/nats-server.js'
 import { storeSuite } from '../support/store-suite.js'
+import { describe } from '../support/xmpp-words.js'
 
 const binary = await getNatsServer()
 const errors: unknown[] = []
@@ -79,6 +80,9 @@ t.test('on NATS', binary === undefined ? { skip: 'no nats-server here, and none 
         limits: DEFAULT_LIMITS,
         lingerMs: 200,
         sweepDelayMs: 60_000,
+        xmppDomain: 'localhost',
+        version: '0.0.0',
+        logins: { dev: true, anonymous: true, verifyToken: undefined },
         log,
         observe: () => {},
         onError,
@@ -126,6 +130,19 @@ t.test('on NATS', binary === undefined ? { skip: 'no nats-server here, and none 
     const again = await one.open('bob')
     await until('bob is back', () => statuses(alice) === 'online,offline,online')
     t.ok(again.status === 'online')
+
+    // XMPP clients of both who come at the same moment, each at another gateway.
+    const clients = [await one.open('alice', { resource: 'x' }), await two.open('bob', { resource: 'y' })] as const
+    await clients[0].say(`<presence xmlns='jabber:client' to='bob@localhost' type='subscribed'/>`)
+    await clients[1].say(`<presence xmlns='jabber:client' to='alice@localhost' type='subscribe'/>`)
+    await clients[0].say(`<presence xmlns='jabber:client' to='bob@localhost' type='subscribed'/>`)
+    await Promise.all(clients.map((client) => client.say(`<presence xmlns='jabber:client'/>`)))
+    const seenBy = (client: FakeSession): string =>
+      [...new Set(client.stanzas.map((stanza) => stanza.attribute('from')).filter((from) => from.includes('/')))].sort().join()
+    const all = 'alice@localhost/holdwire,alice@localhost/x,bob@localhost/holdwire,bob@localhost/y'
+    await until('all see all', () => clients.every((client) => seenBy(client) === all))
+    await clients[1].bye()
+    await until('one is gone', () => clients[0].stanzas.map(describe).includes('bob/y → alice: unavailable'))
   })
 })
 

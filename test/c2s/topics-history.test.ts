@@ -333,6 +333,32 @@ t.test('what history leaves out', async (t) => {
   t.same(world.errors, [])
 })
 
+t.test('history is not hidden by what the user sent with an XMPP client', async (t) => {
+  const world = await World.open(t)
+  await world.worker()
+  const gateway = await world.gateway()
+  const alice = await gateway.open('alice')
+  const put = (id: string, envelope: v1.Envelope.$Properties): Promise<unknown> =>
+    gateway.bus.publish('alice', id, v1.Envelope.encode({ id, ...envelope }).finish())
+  const copies = async (from: number, to: number): Promise<void> => {
+    for (let n = from; n < to; n++) await put(`copy${n}`, { sent: true, resource: 'phone', xml: Buffer.from('<message/>') })
+  }
+  await put('1', { data: json(1) })
+  await copies(0, 700)
+  await put('2', { data: json(2) })
+  await copies(700, 720)
+  for (const limit of [1, 2, 50]) t.same((await history(alice, { limit })).data, [2], 'too much lies before for the same page')
+  const last = await history(alice, { limit: 1 })
+  t.same((await history(alice, { before: last.messages[0]?.cursor ?? '', limit: 1 })).data, [1])
+  const epoch = await gateway.bus.epoch('alice')
+  const zero = formatCursor({ userTag: userTag('alice'), epoch, inbox: 0, at: undefined })
+  const first = await history(alice, { cursor: zero, limit: 1 })
+  t.same(first.data, [1])
+  const second = await history(alice, { cursor: first.cursor, limit: 1 })
+  t.same(second.data, [2])
+  t.same((await history(alice, { cursor: second.cursor, limit: 1 })).data, [])
+})
+
 t.test('history of an inbox that dropped its oldest', async (t) => {
   const world = await World.open(t)
   await world.worker()

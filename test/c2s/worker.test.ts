@@ -373,6 +373,7 @@ t.test('too much waits', async (t) => {
   begun.push(bob.repeat(1, [to('x', 5)]))
   await world.settle()
   t.match(await bob.repeat(2, [to('x', 6)]), [{ code: 'rate_limited' }], 'of all')
+  t.same(world.failures, ['message rate_limited', 'message rate_limited', 'message rate_limited'], 'and they are counted')
   for (let n = 0; n < 3; n++) {
     for (const go of waiting.splice(0)) go()
     await world.settle()

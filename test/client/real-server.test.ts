@@ -304,12 +304,12 @@ t.test('tokens are renewed in the session, over every transport', async (t) => {
     const token = () => {
       calls += 1
       const claims = new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).setSubject(`judy-${transport}`)
-      return claims.setExpirationTime(Math.floor(Date.now() / 1000) + 2).sign(new TextEncoder().encode(secret))
+      return claims.setExpirationTime(Math.floor(Date.now() / 1000) + 5).sign(new TextEncoder().encode(secret))
     }
     return { transport, calls: () => calls, ...client(t, { url: running.clientUrl ?? '', token, transports: [transport] }) }
   })
   await Promise.all(clients.map(open))
-  await new Promise((resolve) => setTimeout(resolve, 3500))
+  await new Promise((resolve) => setTimeout(resolve, 5500))
   for (const { transport, calls, connection, states } of clients) {
     t.match(connection.state, { kind: 'open', user: `judy-${transport}` })
     t.ok(calls() >= 2, `${transport}: ${calls()} tokens`)

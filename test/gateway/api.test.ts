@@ -5,7 +5,8 @@ import { BusError } from '../../bus/bus.js'
 import { EmbeddedBroker } from '../../bus/embedded-bus.js'
 import { Accounts } from '../../gateway/accounts.js'
 import { InternalApi, type InternalApiOptions } from '../../gateway/api/internal-api.js'
-import { ApiKeys } from '../../gateway/auth/api-keys.js'
+import { ApiKeys, parseApiKeys } from '../../gateway/auth/api-keys.js'
+import { FailureLimit } from '../../gateway/auth/failure-limit.js'
 import { type CloseReason, problemJson, REASONS, type ReasonCode, retryAfterSeconds } from '../../gateway/close-reason.js'
 import { Cluster } from '../../gateway/cluster.js'
 import { createLogger } from '../../gateway/logger.js'
@@ -36,9 +37,9 @@ interface Setup {
   call(method: string, target: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
 
-async function setup(t: Test, options: Partial<InternalApiOptions> = {}): Promise<Setup> {
+async function setup(t: Test, options: Partial<InternalApiOptions> = {}, inboxMaxMessages = 5): Promise<Setup> {
   const broker = await EmbeddedBroker.open({
-    inboxMaxMessages: 5,
+    inboxMaxMessages,
     inboxMaxAgeSeconds: 3600,
     maxMessageBytes: 200_000,
     duplicateWindowSeconds: 120,
@@ -76,7 +77,10 @@ async function setup(t: Test, options: Partial<InternalApiOptions> = {}): Promis
     historyMaxMessages: 3,
     unready: () => undefined,
     now: () => NOW,
-    keys: new ApiKeys([KEY]),
+    keys: new ApiKeys(parseApiKeys([KEY])),
+    failures: new FailureLimit({ perMinute: 0, maxClients: 1, now: () => NOW }),
+    mutualTls: false,
+    outOfScope: () => undefined,
     publicMetrics: false,
     maxBodyBytes: 10_000,
     onError: (error) => void errors.push(error),
@@ -90,6 +94,8 @@ async function setup(t: Test, options: Partial<InternalApiOptions> = {}): Promis
       method,
       path,
       query: new URLSearchParams(query),
+      ip: '127.0.0.1',
+      verified: false,
       headers: (name) => headers[name] ?? '',
       body: bytes,
     })
@@ -426,6 +432,19 @@ t.test('the inbox, page by page', async (t) => {
   t.match((await call('GET', `/api/v1/users/alice/messages?cursor=${other}`)).json, { truncated: true, messages: [{ data: 4 }] })
 })
 
+t.test('a page is not empty while there are messages, however many before them have expired', async (t) => {
+  const { call, broker } = await setup(t, {}, 500)
+  const bus = broker.bus()
+  const publish = (id: string, expires: number) =>
+    bus.publish('carol', id, v1.Envelope.encode({ id, data: Buffer.from('1'), expires }).finish())
+  for (let i = 0; i < 150; i++) await publish(`old-${i}`, NOW)
+  await publish('good', NOW + 1)
+  await publish('better', NOW + 1)
+  const first = (await call('GET', '/api/v1/users/carol/messages?limit=1')).json
+  t.match(first.messages, [{ id: 'good' }])
+  t.match((await call('GET', `/api/v1/users/carol/messages?limit=1&cursor=${first.cursor}`)).json.messages, [{ id: 'better' }])
+})
+
 t.test('statistics of all nodes', async (t) => {
   const { call, gateways } = await setup(t)
   await gateways[0]?.hold('alice', [{ transport: 'sse' }, { transport: 'websocket' }])
@@ -538,17 +557,24 @@ t.test('what goes wrong inside', async (t) => {
 t.test('every documented metric is there', async (t) => {
   const metrics = new Metrics()
   metrics.observe({
+    build: { version: '1', role: 'serve', engine: 'node', bus: 'embedded' },
+    ready: () => true,
+    processes: () => 1,
     sessions: () => new Map([['sse', 3]]),
+    detachedSessions: () => 1,
     users: () => 2,
     outboxBytes: () => 77,
+    waitingBytes: () => 7,
     busConnected: () => true,
-    bus: () => ({ attached: 0, gaps: 0, healed: 0, duplicatesDropped: 0, inFlight: 4 }),
+    bus: () => ({ attached: 0, gaps: 0, healed: 0, duplicatesDropped: 0, inFlight: 4, publishFailures: new Map([['timeout', 2]]) }),
+    gateway: undefined,
+    worker: undefined,
   })
   metrics.sessionOpened('sse')
   metrics.sessionClosed('sse', 'done')
   metrics.resumed('sse', true)
   metrics.gap()
-  metrics.c2sAnswered('open', 0.003)
+  metrics.c2sAnswered('open', 0.003, 'done')
   const sse = metrics.transport('sse')
   t.equal(metrics.transport('sse'), sse)
   sse.received(2, 30)
@@ -576,6 +602,8 @@ t.test('every documented metric is there', async (t) => {
     'holdwire_delivery_seconds_count{transport="sse"} 3',
     'holdwire_ack_seconds_bucket{le="0.25",transport="sse"} 1',
     'holdwire_outbox_bytes 77',
+    'holdwire_bus_publish_failures_total{code="timeout"} 2',
+    'holdwire_bus_publish_failures_total{code="rejected"} 0',
     'holdwire_gaps_total 1',
     'holdwire_bus_connected 1',
     'holdwire_c2s_request_seconds_bucket{le="0.005",kind="open"} 1',

@@ -3,9 +3,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, type JWK, SignJWT } from 'jose'
 import t, { type Test } from 'tap'
-import { ApiKeys } from '../../gateway/auth/api-keys.js'
+import { ApiKeys, parseApiKeys } from '../../gateway/auth/api-keys.js'
 import { type Authenticator, type Credentials, createAuthenticator } from '../../gateway/auth/authenticator.js'
+import { FailureLimit } from '../../gateway/auth/failure-limit.js'
+import { checkAddresses } from '../../gateway/auth/jwks-address.js'
+import { VerifiedTokens } from '../../gateway/auth/verified-tokens.js'
 import { ConfigError, loadConfig } from '../../gateway/config.js'
+import { clientKey, isNetwork, Networks } from '../../gateway/networks.js'
 
 const SECRET = 'a secret of more than thirty-two bytes'
 const NOW = Date.parse('2030-01-01T00:00:00Z')
@@ -45,6 +49,10 @@ async function expect(t: Test, auth: Authenticator, bearer: string, found: objec
   const result = await auth.authenticate(credentials({ bearer }))
   t.match(result, found, name)
   if ('code' in found) t.notOk('user' in result, `${name}: nobody`)
+}
+
+async function until(check: () => boolean): Promise<void> {
+  while (!check()) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
 const unauthorized = { code: 'unauthorized' }
@@ -230,7 +238,7 @@ async function provider(t: Test): Promise<Provider> {
 
 async function published(kid: string) {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  return { jwk: { ...(await exportJWK(publicKey)), kid }, token: (sub = 'a') => asymmetric('ES256', privateKey, { sub }, kid) }
+  return { jwk: { ...(await exportJWK(publicKey)), kid }, privateKey, token: (sub = 'a') => asymmetric('ES256', privateKey, { sub }, kid) }
 }
 
 t.test('published keys: fetched once, again for a new key, not for made-up ones', async (t) => {
@@ -267,6 +275,72 @@ t.test('published keys: fetched once, again for a new key, not for made-up ones'
   now += 1
   await expect(t, auth, await two.token(), { user: 'a' }, 'then fetched again')
   t.equal(jwks.requests, 4)
+})
+
+t.test('a token that was verified is taken at once, for a minute and no longer than it lives', async (t) => {
+  let now = NOW
+  const at = (auth: Authenticator, bearer: string, device = '') => auth.authenticate(credentials({ bearer, device }))
+  const auth = authenticator(['--jwt-secret', SECRET], () => now)
+  const token = hs({ sub: 'alice', exp: SECOND + 30 })
+  t.ok(at(auth, token) instanceof Promise, 'the first time')
+  t.match(await at(auth, token), { user: 'alice' })
+  t.match(at(auth, token), { user: 'alice', expiresAtMs: NOW + 35_000 }, 'known')
+  t.match(at(auth, `Bearer ${token}`, 'd'.repeat(65)), { code: 'malformed' }, 'the rest of the request is looked at each time')
+  t.match(await at(auth, `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`), unauthorized, 'another signature is another token')
+  t.ok(at(auth, hs({ sub: 'alice', exp: SECOND + 31 })) instanceof Promise)
+  now += 34_999
+  t.match(at(auth, token), { user: 'alice' })
+  now += 1
+  t.match(await at(auth, token), { code: 'token_expired' })
+  const long = hs({ sub: 'alice' })
+  await at(auth, long)
+  now += 59_999
+  t.match(at(auth, long), { user: 'alice' })
+  now += 1
+  t.ok(at(auth, long) instanceof Promise, 'verified again')
+  const wrong = hs({ sub: 'alice' }, 'another secret of more than thirty-two bytes')
+  for (let i = 0; i < 2; i++) t.match(await at(auth, wrong), unauthorized, 'what is refused is not kept')
+
+  const without = authenticator(['--jwt-secret', SECRET, '--jwt-cache-bytes', '0'])
+  for (let i = 0; i < 2; i++) {
+    const each = at(without, long)
+    t.ok(each instanceof Promise, 'none is kept')
+    await each
+  }
+})
+
+t.test('tokens that were verified: the oldest go when they take too much', async (t) => {
+  const room = 3 * (2 * 100 + 300)
+  const name = (i: number) => String(i).padStart(100, 'x')
+  for (const [limit, left] of [
+    [room - 1, 2],
+    [room, 3],
+    [room + 1, 3],
+  ] as const) {
+    const tokens = new VerifiedTokens(limit, () => NOW)
+    for (let i = 0; i < 10; i++) tokens.add(name(i), { sub: String(i) }, Number.POSITIVE_INFINITY)
+    t.equal(tokens.size, left)
+    for (let i = 0; i < 10; i++) t.equal(tokens.get(name(i))?.sub, i < 10 - left ? undefined : String(i))
+    tokens.add(name(9), { sub: 'again' }, Number.POSITIVE_INFINITY)
+    t.equal(tokens.size, left, 'the same once more takes no more')
+    t.equal(tokens.get(name(9))?.sub, 'again')
+  }
+})
+
+t.test('tokens that were verified do not stay when nobody shows them again', async (t) => {
+  let now = NOW
+  const tokens = new VerifiedTokens(1e6, () => now, 20)
+  for (const round of [1, 2]) {
+    tokens.add('early', {}, Number.POSITIVE_INFINITY)
+    now += 10
+    tokens.add('late', {}, Number.POSITIVE_INFINITY)
+    now += 10
+    await until(() => tokens.size === 1)
+    t.equal(tokens.get('early'), undefined)
+    t.ok(tokens.get('late'), `round ${round}`)
+    now += 10
+    await until(() => tokens.size === 0)
+  }
 })
 
 t.test('published keys: no confusion', async (t) => {
@@ -340,11 +414,12 @@ t.test('dev: you are who you say', async (t) => {
 })
 
 t.test('API keys', async (t) => {
-  const keys = new ApiKeys(['first-key', 'second-key'])
-  t.ok(keys.accepts('Bearer first-key', ''))
-  t.ok(keys.accepts('bearer  second-key', ''))
-  t.ok(keys.accepts('', 'second-key'))
-  t.ok(keys.accepts('Basic eHg6eQ==', 'first-key'), 'another scheme is for somebody else')
+  const keys = new ApiKeys(parseApiKeys(['first-key', 'second-key']))
+  const accepts = (authorization: string, apiKey: string) => keys.find({ authorization, apiKey }) !== undefined
+  t.ok(accepts('Bearer first-key', ''))
+  t.ok(accepts('bearer  second-key', ''))
+  t.ok(accepts('', 'second-key'))
+  t.ok(accepts('Basic eHg6eQ==', 'first-key'), 'another scheme is for somebody else')
   for (const [authorization, apiKey] of [
     ['', ''],
     ['Bearer', ''],
@@ -357,7 +432,153 @@ t.test('API keys', async (t) => {
     ['', 'FIRST-KEY'],
     ['Bearer wrong', 'first-key'],
   ] as const) {
-    t.notOk(keys.accepts(authorization, apiKey), `${authorization}|${apiKey}`)
+    t.notOk(accepts(authorization, apiKey), `${authorization}|${apiKey}`)
   }
-  t.notOk(new ApiKeys([]).accepts('', ''), 'no keys: nobody')
+  t.notOk(new ApiKeys([]).find({ authorization: '', apiKey: '' }), 'no keys: nobody')
+  keys.replace(parseApiKeys(['second-key', 'third-key']))
+  t.same(
+    ['first-key', 'second-key', 'third-key'].map((key) => accepts('', key)),
+    [false, true, true],
+    'rotated',
+  )
+})
+
+t.test('scopes of API keys', async (t) => {
+  const entries = [
+    'plain',
+    'shop:push:k1',
+    'ops:read+metrics+sessions:k2:with;odd:chars=',
+    'x:all:a:push:b',
+    'No:Scope:here',
+    'a:b',
+    'http://x:y',
+  ]
+  t.same(
+    parseApiKeys(entries).map(({ name, scopes, key }) => [name, [...scopes].join(' '), key]),
+    [
+      ['#1', 'push read sessions accounts metrics', 'plain'],
+      ['shop', 'push', 'k1'],
+      ['ops', 'read metrics sessions', 'k2:with;odd:chars='],
+      ['x', 'push read sessions accounts metrics', 'a:push:b'],
+      ['#5', 'push read sessions accounts metrics', 'No:Scope:here'],
+      ['#6', 'push read sessions accounts metrics', 'a:b'],
+      ['#7', 'push read sessions accounts metrics', 'http://x:y'],
+    ],
+  )
+  for (const entry of ['secret:pusj:word', 'secret:push+admin:word']) {
+    const error = t.throws(() => parseApiKeys(['other', entry]), { name: 'RangeError', message: /entry 2 has a scope that there is not/ })
+    t.notMatch(String(error), /secret|word/, 'an error tells no key')
+  }
+  t.throws(() => parseApiKeys(['a:push:same-key', 'b:read:same-key']), /entry 2 is a key that is there before/)
+  t.equal(parseApiKeys(['a:push:same-key', 'b:push:same-key']).length, 2)
+})
+
+t.test('failures are limited, to the one', async (t) => {
+  let now = 1000
+  const limit = new FailureLimit({ perMinute: 3, maxClients: 2, now: () => now })
+  const wrong = { code: 'unauthorized', reason: 'wrong' } as const
+  const codes = (ip: string, count: number) => Array.from({ length: count }, () => limit.told(ip, wrong).code)
+  t.same(codes('10.0.0.1', 5), ['unauthorized', 'unauthorized', 'unauthorized', 'rate_limited', 'rate_limited'])
+  t.same(codes('10.0.0.2', 1), ['unauthorized'], 'another address')
+  now += 59_999
+  t.match(limit.told('10.0.0.1', wrong), { code: 'rate_limited', retryAfterMs: 1 })
+  now += 1
+  t.same(codes('10.0.0.1', 4), ['unauthorized', 'unauthorized', 'unauthorized', 'rate_limited'], 'a new minute')
+  for (const code of ['token_expired', 'malformed', 'overloaded'] as const) {
+    t.equal(limit.told('10.0.0.1', { code, reason: '' }).code, code, `${code} is told`)
+    for (let i = 0; i < 9; i++) limit.told('10.0.0.9', { code, reason: '' })
+  }
+  t.same(codes('10.0.0.9', 1), ['unauthorized'], 'and not counted')
+  t.same(codes('2001:db8::1', 3), ['unauthorized', 'unauthorized', 'unauthorized'])
+  t.same(codes('2001:db8:0:0:ffff::2', 1), ['rate_limited'], 'one /64 is one client')
+  t.same(codes('2001:db8:0:1::1', 1), ['unauthorized'], 'the next is another')
+  for (let i = 0; i < 100; i++) codes(`10.1.0.${i}`, 1)
+  t.equal(limit.size, 2, 'memory is bounded')
+  t.same(codes('2001:db8::1', 1), ['unauthorized'], 'the oldest are forgotten')
+  const none = new FailureLimit({ perMinute: 0, maxClients: 2, now: () => now })
+  for (let i = 0; i < 9; i++) t.equal(none.told('10.0.0.1', wrong).code, 'unauthorized')
+  t.equal(none.size, 0)
+})
+
+t.test('networks', async (t) => {
+  for (const text of ['10.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', '0.0.0.0/0']) t.ok(isNetwork(text), text)
+  for (const text of ['', '10.0.0', '10.0.0.0/33', '::/129', '10.0.0.0/', '10.0.0.0/8/8', '10.0.0.0/-1', 'proxy.example', 'fe80::1%eth0']) {
+    t.notOk(isNetwork(text), text)
+  }
+  const networks = new Networks(['10.0.0.0/8', '192.0.2.1', 'fd00::/8'])
+  for (const address of ['10.255.0.1', '192.0.2.1', 'fdff::1', '::ffff:10.0.0.1']) t.ok(networks.has(address), address)
+  for (const address of ['11.0.0.1', '192.0.2.2', 'fe80::1', '', 'unknown']) t.notOk(networks.has(address), address)
+  t.same(
+    ['10.0.0.1', '', '::1', '1::', '1:2:3:4:5:6:7:8', 'a::b:c:d:e:f:1', 'FE80::1%eth0', '1:2::', '1::2:3:4:5', '::1.2.3.4'].map(clientKey),
+    [
+      '10.0.0.1',
+      '',
+      '0:0:0:0::/64',
+      '1:0:0:0::/64',
+      '1:2:3:4::/64',
+      'a:0:b:c::/64',
+      'fe80:0:0:0::/64',
+      '1:2:0:0::/64',
+      '1:0:0:0::/64',
+      '0:0:0:0::/64',
+    ],
+  )
+})
+
+t.test('keys are published at an address that nobody can turn into another', async (t) => {
+  const problems = (url: string, ...argv: string[]) => {
+    try {
+      loadConfig({ argv: ['--jwks-url', url, ...argv], env: {} })
+      return ''
+    } catch (error) {
+      return String(error)
+    }
+  }
+  for (const url of ['https://id.example/jwks', 'http://127.0.0.1:1/', 'http://localhost/', 'http://[::1]/'])
+    t.equal(problems(url), '', url)
+  t.match(problems('http://id.example/'), /must be https/)
+  t.equal(problems('http://id.example/', '--auth', 'dev'), '')
+  t.match(problems('https://me:word@id.example/'), /no user and no password/)
+  for (const host of [
+    '169.254.169.254',
+    '0xA9FEA9FE',
+    '[fe80::1]',
+    '[fd00:ec2::254]',
+    '[::ffff:169.254.169.254]',
+    'metadata.google.internal',
+  ]) {
+    t.match(problems(`https://${host}/`), /link-local/, host)
+  }
+  await t.rejects(checkAddresses(new URL('https://169.254.1.1/')), /link-local/)
+  await t.resolves(checkAddresses(new URL('https://127.0.0.1/')))
+})
+
+t.test('published keys: a token names no address', async (t) => {
+  const [jwks, evil] = [await provider(t), await provider(t)]
+  const one = await published('one')
+  const forged = await published('forged')
+  jwks.keys = [one.jwk]
+  evil.keys = [forged.jwk]
+  const auth = authenticator(['--jwks-url', jwks.url])
+  await expect(t, auth, await one.token(), { user: 'a' }, 'a good one')
+  for (const header of [{ jku: evil.url }, { x5u: evil.url }, { jku: evil.url, kid: 'forged', jwk: forged.jwk }]) {
+    const token = await new SignJWT({ sub: 'a' }).setProtectedHeader({ alg: 'ES256', ...header }).sign(forged.privateKey)
+    await expect(t, auth, token, unauthorized, Object.keys(header).join())
+  }
+  t.equal(evil.requests, 0, 'nobody has asked there')
+})
+
+t.test('published keys: a provider that never ends', async (t) => {
+  const one = await published('one')
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    const more = setInterval(() => response.write(' '.repeat(64 * 1024)), 2)
+    response.on('close', () => clearInterval(more))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const auth = authenticator(['--jwks-url', `http://127.0.0.1:${(server.address() as AddressInfo).port}/`])
+  const before = Date.now()
+  await expect(t, auth, await one.token(), { code: 'overloaded' }, 'is cut off')
+  t.ok(Date.now() - before < 4000, 'by its size, before its time')
 })

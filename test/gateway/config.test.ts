@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
-import { type Config, ConfigError, configWarnings, isLoopback, loadConfig } from '../../gateway/config.js'
+import { type Config, ConfigError, configWarnings, loadConfig, readApiKeys } from '../../gateway/config.js'
 import { configDocsFresh, configJson, configYaml } from '../../gateway/config-docs.js'
 import { SETTINGS } from '../../gateway/config-schema.js'
+import { isLoopback } from '../../gateway/networks.js'
 
 interface Given {
   argv?: string[]
@@ -192,14 +193,86 @@ t.test('variables that Kubernetes makes for a service are none of ours', async (
 
 t.test('warnings', async (t) => {
   t.same(configWarnings(load({})), [])
-  t.match(configWarnings(load({ argv: ['--jwt-secret', 'short', '--api-keys', 'k'] })), [/32 bytes/, /16 characters/])
-  t.match(configWarnings(load({ argv: ['--jwks-url', 'http://id.example/'] })), [/refuses every request/, /not https/])
+  const env = { HOLDWIRE_JWT_SECRET: 'short', HOLDWIRE_API_KEYS: 'shop:push:k' }
+  t.match(configWarnings(load({ env })), [/32 bytes/, /16 characters/])
+  t.same(configWarnings(load({ env: { HOLDWIRE_JWKS_URL: 'https://id.example/' } })).length, 1)
+  t.match(configWarnings(load({ argv: ['--jwks-url', 'http://id.example/', '--auth', 'dev'] })), [/not https/])
   t.match(configWarnings(load({ argv: ['--nats-url', 'nats://a', '--data-dir', 'd'] })), [/dataDir is not used/])
-  t.same(configWarnings(load({ argv: ['--jwks-url', 'http://127.0.0.1/', '--api-keys', 'k'.repeat(16)] })), [])
+  t.same(configWarnings(load({ argv: ['--jwks-url', 'http://127.0.0.1/'], env: { HOLDWIRE_API_KEYS: 'k'.repeat(16) } })), [])
+})
+
+t.test('secrets on the command line are seen by others', async (t) => {
+  const argv = ['--jwt-secret', 'word-secret'.repeat(4), '--api-keys', 'shop:push:key-number-secret']
+  for (const server of ['nats://me:word-secret@a', 'nats://word-secret@a', 'me:word-secret@a', 'nats://a,nats://me:word-secret@b']) {
+    const warnings = configWarnings(load({ argv: [...argv, '--nats-url', server] }))
+    t.match(
+      warnings,
+      [/^--jwt-secret: .*HOLDWIRE_JWT_SECRET_FILE/, /^--api-keys: .*_FILE/, /^--nats-url: .*HOLDWIRE_NATS_URL_FILE/],
+      server,
+    )
+    t.notMatch(warnings.join(), /word-secret|key-number/)
+  }
+  t.same(configWarnings(load({ argv: ['--nats-url', 'nats://a'] })), [])
+})
+
+t.test('no error tells a secret', async (t) => {
+  const told = (given: Given) => String(t.throws(() => load(given), { name: 'ConfigError' }))
+  const files = {
+    quote: 'jwtSecret: "word-secret\nx: 1',
+    alias: 'jwtSecret: *word-secret',
+    nested: 'jwtSecret: word-secret: x',
+    list: 'jwtSecret: [word-secret]',
+  }
+  for (const config of Object.keys(files)) t.notMatch(told({ files, argv: ['--config', config] }), /word-secret/, config)
+  t.match(told({ files, argv: ['--config', 'nested'] }), /BLOCK_AS_IMPLICIT_KEY, line 1/, 'but where it is')
+  t.notMatch(told({ env: { HOLDWIRE_JWT_SECRET_FILE: 'word-secret' } }), /word-secret/, 'the secret in place of its file')
+  t.notMatch(told({ argv: ['--api-keys', 'me:pusj:word-secret'] }), /word-secret/)
+  t.notMatch(told({ argv: ['--api-keys', 'k'.repeat(65537)] }), /kkk/)
+})
+
+t.test('listeners: TLS in pairs, one way of trusting proxies, dev on loopback at both ports', async (t) => {
+  const jwt = ['--jwt-secret', 'x'.repeat(32)]
+  refused(t, { argv: ['--client-tls-cert', 'c'] }, /clientTlsCert and clientTlsKey: both/)
+  refused(t, { argv: ['--internal-tls-key', 'k'] }, /internalTlsCert and internalTlsKey: both/)
+  refused(t, { argv: ['--internal-tls-client-ca', 'ca'] }, /needs internalTlsCert/)
+  refused(t, { argv: ['--client-tls-cert', 'c', '--client-tls-key', 'k', '--engine', 'uws'] }, /cannot reload certificates/)
+  refused(t, { argv: ['--trust-proxy', '1', '--trusted-proxies', '10.0.0.0/8'] }, /only one of them/)
+  refused(t, { argv: ['--trusted-proxies', 'proxy.example'] }, /trustedProxies .*address or a network/)
+  refused(t, { argv: ['--internal-host', '0.0.0.0'] }, /internalHost is 0\.0\.0\.0/)
+  refused(t, { argv: ['--host', '0.0.0.0', '--internal-host', '127.0.0.1'] }, /host is 0\.0\.0\.0/)
+  t.match(load({ argv: ['--host', '10.0.0.1', ...jwt] }), { internalHost: '10.0.0.1' })
+  t.match(load({ argv: ['--host', '10.0.0.1', '--internal-host', '::1', ...jwt] }), { host: '10.0.0.1', internalHost: '::1' })
+  t.match(load({ argv: ['--trusted-proxies', '10.0.0.0/8, ::1'] }), { trustedProxies: ['10.0.0.0/8', '::1'] })
+})
+
+t.test('API keys: in text, and as maps in a file', async (t) => {
+  const files = { c: 'apiKeys:\n  - plain\n  - {name: shop, scopes: [push, read], key: "a,b:c"}\n', bad: 'apiKeys: [{name: shop, key: x}]' }
+  t.match(load({ files, argv: ['--config', 'c'] }).apiKeys, ['plain', 'shop:push+read:a,b:c'])
+  refused(t, { files, argv: ['--config', 'bad'] }, /apiKeys \(bad\)/)
+  refused(t, { argv: ['--api-keys', 'shop:push+fly:key'] }, /entry 1 has a scope that there is not/)
+  t.same(
+    readApiKeys('one\nshop:push:two\n').map(({ key }) => key),
+    ['one', 'two'],
+  )
+  t.throws(() => readApiKeys('\n'), { name: 'ConfigError' }, 'an empty file is a mistake')
+  const file = load({ files: { '/run/keys': 'one\n' }, env: { HOLDWIRE_API_KEYS_FILE: '/run/keys' } })
+  t.equal(file.apiKeysFile, '/run/keys')
+  t.equal(
+    load({ files: { '/run/keys': 'one' }, env: { HOLDWIRE_API_KEYS_FILE: '/run/keys' }, argv: ['--api-keys', 'x'] }).apiKeysFile,
+    undefined,
+  )
 })
 
 t.test('what is printed tells everything but the secrets, and can be loaded again', async (t) => {
-  const argv = ['--jwt-secret', 'very-secret', '--api-keys', 'key-secret', '--nats-url', 'nats://me:word-secret@a:4222', '--deflate']
+  const argv = [
+    '--jwt-secret',
+    'very-secret',
+    '--api-keys',
+    'key-secret',
+    '--nats-url',
+    'nats://me:word-secret@a:4222,me:word-secret@b',
+    '--deflate',
+  ]
   const config = load({ argv })
   for (const text of [configYaml(config), configJson(config)]) {
     t.notMatch(text, /very-secret|key-secret|word-secret/)
@@ -216,7 +289,7 @@ t.test('what is printed tells everything but the secrets, and can be loaded agai
   )
   t.match(
     printed.find(({ key }) => key === 'natsUrl'),
-    { value: ['nats://***@a:4222'] },
+    { value: ['nats://***@a:4222', '***@b'] },
   )
 })
 

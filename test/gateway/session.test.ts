@@ -43,6 +43,7 @@ class FakeHost implements SessionHost {
     this.carriers--
   }
   written(): void {}
+  receptive(): void {}
   roomy(): void {}
   acknowledged(_session: Session, inbox: number): void {
     this.acked.push(inbox)
@@ -59,7 +60,7 @@ class FakeHost implements SessionHost {
 
   open(options: { inbox?: number; expiresAtMs?: number; live?: boolean } = {}): Session {
     const inbox = options.inbox ?? 0
-    const owner = { user: 'alice', cursorPrefix: 'tag.epoch.' }
+    const owner = { user: 'alice', tag: 'tag', cursorPrefix: 'tag.epoch.', epoch: 'epoch', tail: 0 }
     const expiresAtMs = options.expiresAtMs ?? Number.POSITIVE_INFINITY
     const session = new Session(this, {
       owner,

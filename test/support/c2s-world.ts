@@ -31,6 +31,8 @@ export class World {
   /** Reported as bugs, by anybody. */
   readonly errors: unknown[]
   readonly observed: RequestKind[] = []
+  /** Codes of those that were not done. */
+  readonly failures: string[] = []
   readonly warnings: string[] = []
   readonly #limits: WorkerLimits
   readonly #running = new Set<RunningWorker>()
@@ -86,9 +88,15 @@ export class World {
       limits: this.#limits,
       lingerMs: LINGER_MS,
       sweepDelayMs: SWEEP_DELAY_MS,
+      xmppDomain: 'localhost',
+      version: '0.0.0',
+      logins: { dev: true, anonymous: true, verifyToken: undefined },
       clock: this.clock,
       log,
-      observe: (kind) => this.observed.push(kind),
+      observe: (kind, _seconds, code) => {
+        this.observed.push(kind)
+        if (code !== 'done') this.failures.push(`${kind} ${code}`)
+      },
       onError,
     })
     const running: RunningWorker = {

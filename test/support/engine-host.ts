@@ -138,6 +138,7 @@ export const patient: Omit<ListenOptions, 'onError'> = {
   closeTimeoutMs: 20_000,
   maxConnections: 1000,
   deflate: false,
+  tls: undefined,
 }
 
 /** Listens on a free port until the test has ended. */

@@ -2,6 +2,11 @@
 
 import { type Attachment, type Bus, BusError } from '../../bus/bus.js'
 import { v1 } from '../../proto/messages.js'
+import { Element } from '../../proto/xml/element.js'
+import { userJid } from '../../proto/xml/jid.js'
+import { CLIENT_NS, ROSTER_NS } from '../../proto/xml/namespaces.js'
+import { nativePresence } from '../../proto/xml/native-presence.js'
+import { parseStored } from '../../proto/xml/parse.js'
 
 /** What a session got, in order; `cursor`-less frames as plain values. */
 export type Got =
@@ -34,7 +39,15 @@ export interface OpenOptions {
   readonly topics?: string[]
   readonly anyTopic?: boolean
   readonly device?: string
+  /** The client is one of XMPP, with this resource. */
+  readonly resource?: string
+  /** Of its stream; `en` if it says nothing. */
+  readonly language?: string
+  /** The session was open before, elsewhere. */
+  readonly context?: Uint8Array
 }
+
+const DOMAIN = 'localhost'
 
 export class FakeGateway<B extends Bus = Bus> {
   readonly bus: B
@@ -83,7 +96,10 @@ export class FakeGateway<B extends Bus = Bus> {
     const deliver = (data: Uint8Array, seq: number): void => {
       const envelope = v1.Envelope.decode(data)
       for (const session of sessions.values()) {
-        if (envelope.onlySession === '' || envelope.onlySession === session.ref) session.got.push(gotOf(envelope, seq))
+        if (envelope.onlySession !== '' && envelope.onlySession !== session.ref) continue
+        if (session.options.resource !== undefined) session.takeStanza(envelope)
+        // Without a body it is for XMPP clients alone.
+        else if (envelope.body !== undefined) session.got.push(gotOf(envelope, seq))
       }
     }
     const attachment = await this.bus.attach(user, {
@@ -107,36 +123,74 @@ export class FakeSession {
   readonly got: Got[] = []
   readonly options: OpenOptions
   worker = ''
-  context: Uint8Array = new Uint8Array()
+  context: Uint8Array
   /** As the worker said last; empty before the session is open. */
   status = ''
   note = ''
   /** Number of the next frame. */
   next = 1
+  /** Of an XMPP client: as the worker said last. */
+  shown: v1.XmppShown.$Properties = {}
+  /** What its client got, answers included, in order. */
+  readonly stanzas: Element[] = []
+  /** Given with the last answer. */
+  streamError = ''
+  /** Bytes of contexts that came with answers. */
+  contextBytes = 0
+  #stanzas = 0
 
   constructor(gateway: FakeGateway, user: string, ref: string, options: OpenOptions) {
     this.gateway = gateway
     this.user = user
     this.ref = ref
     this.options = options
+    this.context = options.context ?? new Uint8Array()
   }
 
   async reopen(): Promise<void> {
     const request = v1.OpenSession.encode({
       user: this.user,
       session: this.ref,
-      device: this.options.device ?? '',
+      device: this.options.resource ?? this.options.device ?? '',
       gateway: this.gateway.address,
       topics: this.options.topics ?? [],
       anyTopic: this.options.anyTopic ?? false,
       context: this.context,
       since: this.since,
+      xmpp: this.options.resource === undefined ? null : { resource: this.options.resource, language: this.options.language ?? 'en' },
     }).finish()
     const opened = v1.OpenedSession.decode(await this.gateway.bus.request('c2s.open', request))
     this.worker = opened.worker
     this.context = opened.context
     this.status = opened.status
     this.note = opened.note
+    this.shown = opened.xmpp ?? {}
+  }
+
+  /** Sends a stanza; what it was answered. */
+  async say(xml: string): Promise<Element[]> {
+    const answer = await this.ask({ stanza: { xml: Buffer.from(xml), id: `${this.ref}:${++this.#stanzas}` } })
+    if (!answer.ok && answer.code !== 'malformed') throw new Error(answer.code)
+    return [...this.answers]
+  }
+
+  /** Stanzas of the last answer. */
+  answers: readonly Element[] = []
+
+  /** An envelope for the user, as the stanza that an XMPP client is sent for it, if it takes it. */
+  takeStanza(envelope: v1.Envelope): void {
+    const { resource, xml, roster, native } = envelope
+    if (resource !== '' && resource !== this.options.resource) return
+    if (xml.length > 0) {
+      const stanza = parseStored(xml)
+      const isPresence = stanza.name === 'presence' && ['', 'unavailable'].includes(stanza.attribute('type'))
+      if (isPresence && resource === '' && !this.shown.available) return
+      this.stanzas.push(stanza)
+    } else if (roster != null && this.shown.interested) this.stanzas.push(push(roster))
+    if (native?.user && this.shown.available) {
+      const shown = { status: native.status ?? '', note: native.note ?? '' }
+      this.stanzas.push(parseStored(nativePresence(native.user, shown, DOMAIN).toString()))
+    }
   }
 
   /** Sends frames as one request; goes on with another worker when this one is gone. */
@@ -193,7 +247,12 @@ export class FakeSession {
   }
 
   #take(reply: v1.UplinkReply): Answer[] {
-    this.context = reply.context
+    if (reply.context.length > 0) this.context = reply.context
+    this.contextBytes += reply.context.length
+    if (reply.xmpp) this.shown = reply.xmpp
+    this.streamError = reply.streamError
+    this.answers = reply.stanzas.map((xml) => parseStored(xml))
+    this.stanzas.push(...this.answers)
     this.status = reply.status
     this.note = reply.note
     return (reply.replies ?? []).map(answerOf)
@@ -201,7 +260,22 @@ export class FakeSession {
 }
 
 function infoOf(session: FakeSession): v1.SessionInfo.$Properties {
-  return { session: session.ref, transport: 'fake', since: session.since, status: session.status, note: session.note }
+  const { ref, since, status, note, options, shown } = session
+  const own = { session: ref, transport: 'fake', since, status, note }
+  return options.resource === undefined ? own : { ...own, device: options.resource, xmpp: shown }
+}
+
+/** RFC 6121 §2.1.6 */
+function push({ op, user, name, groups, subscription, ask }: v1.Roster.$Properties): Element {
+  const attributes = {
+    jid: userJid(user ?? '', DOMAIN),
+    name: name || undefined,
+    subscription: op === 'remove' ? 'remove' : subscription || 'none',
+    ask: ask || undefined,
+  }
+  const inGroups = (groups ?? []).map((group) => new Element(ROSTER_NS, 'group', {}, [group]))
+  const query = new Element(ROSTER_NS, 'query', {}, [new Element(ROSTER_NS, 'item', attributes, inGroups)])
+  return new Element(CLIENT_NS, 'iq', { type: 'set', id: 'push' }, [query])
 }
 
 function answerOf({ ref, ok, error, result }: v1.Reply.$Properties): Answer {

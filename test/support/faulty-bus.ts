@@ -105,6 +105,10 @@ class FaultyBus implements Bus {
     return this.#bus.push(user, data)
   }
 
+  pushMany(users: readonly string[], data: Uint8Array): number {
+    return users.filter((user) => this.push(user, data)).length
+  }
+
   attach(user: string, sink: UserSink): Promise<Attachment> {
     return this.#bus.attach(user, sink)
   }

@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import type { Bus } from '../../bus/bus.js'
 import { EmbeddedBroker, type EmbeddedBusOptions } from '../../bus/embedded-bus.js'
 import type { Identity } from '../../gateway/auth/authenticator.js'
+import { FailureLimit } from '../../gateway/auth/failure-limit.js'
 import type { Carrier, Delivery, Transport, Written } from '../../gateway/carrier.js'
 import type { CloseReason } from '../../gateway/close-reason.js'
 import { Door, type Entrance, type Return } from '../../gateway/door.js'
@@ -14,7 +15,10 @@ import type { Outbound } from '../../gateway/outbound.js'
 import { Positions } from '../../gateway/positions.js'
 import { RelayClient, type RelayHandlers, serveRelay } from '../../gateway/relay.js'
 import type { Session } from '../../gateway/session.js'
+import { StreamDoor } from '../../gateway/stream-door.js'
 import { v1 } from '../../proto/messages.js'
+import { Bosh } from '../../transports/bosh/bosh.js'
+import { ClientAddresses } from '../../transports/client-address.js'
 import { ClientPort } from '../../transports/client-port.js'
 import { Cors } from '../../transports/cors.js'
 import type { Routes } from '../../transports/engine/engine.js'
@@ -119,12 +123,14 @@ export class RigNode {
   readonly steering: Steering
   readonly hub: Hub
   readonly door: Door
+  readonly streamDoor: StreamDoor
   readonly intake: Intake
   readonly positions: Positions
   readonly relay: RelayClient
   /** Bugs that were reported. */
   readonly errors: unknown[] = []
   readonly closed: CloseReason[] = []
+  readonly resumes: string[] = []
   gaps = 0
   /** Set while the node is going away. */
   leaving: CloseReason | undefined = undefined
@@ -133,6 +139,7 @@ export class RigNode {
   /** Once it listens. */
   routes: Routes | undefined = undefined
   #handlers: Pick<RelayHandlers, 'poll' | 'cancel' | 'send'> | undefined = undefined
+  #bosh: Bosh | undefined = undefined
   readonly #stops: (() => Promise<void> | void)[] = []
 
   static async start(raw: Bus, address: string, options: NodeOptions): Promise<RigNode> {
@@ -140,8 +147,13 @@ export class RigNode {
     const node = new RigNode(raw, address, options, new Positions({ bucket, flushMs: 5, maxInFlight: 4, onError: fail }))
     const unserve = await serveRelay(node.bus, node.hub, {
       poll: async (poll) => (await node.#handlers?.poll(poll)) ?? {},
-      cancel: (id) => node.#handlers?.cancel(id),
+      cancel: (id) => {
+        node.#handlers?.cancel(id)
+        node.#bosh?.cancel(id)
+      },
       send: async (send) => (await node.#handlers?.send(send)) ?? {},
+      bosh: async (request) => (await node.#bosh?.relayed(request)) ?? {},
+      moveBosh: async (state) => (await node.#bosh?.take(state)) ?? {},
       pushAll: async () => ({}),
       stats: () => ({}),
     })
@@ -169,17 +181,18 @@ export class RigNode {
         written: () => undefined,
         acknowledged: (session, inbox) => {
           const epoch = this.hub.users.get(session.owner.user)?.epoch ?? ''
-          positions.record(session.owner.user, session.device, { epoch, inbox })
+          positions.handled(session, { epoch, inbox })
         },
+        receptive: (session) => this.door.read(session),
         gap: () => void this.gaps++,
         dropped: () => undefined,
         failed: onError,
       },
     })
-    this.relay = new RelayClient(this.bus, options.relayMs ?? 500)
+    this.relay = new RelayClient(this.bus, options.relayMs ?? 500, () => undefined)
     this.intake = new Intake({ authenticator: DEV, anyTopic: true, position: () => undefined, onError })
     const deadlineMs = options.uplinkDeadlineMs ?? DEADLINE_MS
-    this.door = new Door({
+    const ways = {
       hub: this.hub,
       positions,
       relay: this.relay,
@@ -190,13 +203,12 @@ export class RigNode {
         observe: () => undefined,
         onError,
       },
-      pingSeconds: 25,
-      resumeSeconds: 60,
-      anyTopic: true,
       refusal: () => this.leaving,
-      resumed: () => undefined,
-      onError,
-    })
+      resumed: (transport: Transport, recovered: boolean) => this.resumes.push(`${transport} ${recovered}`),
+      arrived: () => undefined,
+    }
+    this.door = new Door({ ...ways, pingSeconds: 25, resumeSeconds: 60, anyTopic: true, onError })
+    this.streamDoor = new StreamDoor({ ...ways, read: (session) => this.door.read(session) })
   }
 
   enter(who: Who, how?: Return): Promise<Entrance> {
@@ -225,11 +237,16 @@ export class RigNode {
       authenticator: DEV,
       cors: new Cors('*'),
       pages: new StaticFiles(undefined),
-      trustProxy: 0,
+      addresses: new ClientAddresses({ trustProxy: 0, trustedProxies: [] }),
+      tls: false,
+      failures: new FailureLimit({ perMinute: 0, maxClients: 1, now: Date.now }),
       maxFrameBytes: 10_000,
       maxBodyBytes: 100_000,
       frameRate,
       authTimeoutMs: 1000,
+      bosh: undefined,
+      xmpp: undefined,
+      hostMeta: { publicUrl: '', boshPath: undefined, websocketPath: undefined },
       received: () => undefined,
       sentBytes: () => undefined,
       refused: () => undefined,
@@ -244,6 +261,37 @@ export class RigNode {
     const listener = await nodeEngine.listen({ ...patient, onError: (error) => this.errors.push(error) }, port)
     this.#stops.push(() => listener.close())
     return listener.port
+  }
+
+  /** BOSH at this node, which hands its sessions over to `peers`. */
+  async speakBosh(peers: () => readonly string[]): Promise<Bosh> {
+    const bosh = await Bosh.open({
+      gateway: {
+        bus: this.bus,
+        streamDoor: this.streamDoor,
+        anyTopic: true,
+        frameRate: { perSecond: 1000, burst: 1000 },
+        authTimeoutMs: 5000,
+        c2sTimeoutMs: 1000,
+        waits: (ip) => this.hub.waits(ip),
+        refused: () => undefined,
+        onError: (error) => this.errors.push(error),
+      },
+      hub: this.hub,
+      relay: this.relay,
+      offer: { domain: 'localhost', waitSeconds: 10, hold: 1, inactivitySeconds: 30, pollingSeconds: 2, maxPauseSeconds: 120 },
+      gapMs: 5000,
+      maxSessions: 1000,
+      maxBodyBytes: 100_000,
+      seeOtherUri: '',
+      refusal: () => this.leaving,
+      peers,
+      received: () => undefined,
+      sentBytes: () => undefined,
+    })
+    this.#bosh = bosh
+    this.#stops.push(() => bosh.stop())
+    return bosh
   }
 
   async stop(): Promise<void> {
@@ -368,4 +416,38 @@ function nameOf({ frame }: Outbound): string {
 
 function fail(error: unknown): never {
   throw error
+}
+
+/** alice enters with this resource of XMPP. Rejects with the reason when she may not. */
+export async function enterXmpp(
+  { streamDoor }: { readonly streamDoor: StreamDoor },
+  resource: string,
+  generated = false,
+): Promise<Session> {
+  const entrance = await streamDoor.open({
+    user: 'alice',
+    resource,
+    generated,
+    language: 'en',
+    claims: { topics: [], any: true },
+    expiresAtMs: Number.POSITIVE_INFINITY,
+    transport: 'xmpp-websocket',
+    ip: '127.0.0.1',
+    context: new Uint8Array(),
+    own: undefined,
+  })
+  if (entrance.kind !== 'session') throw new Error(entrance.reason.reason)
+  return entrance.session
+}
+
+/** The same, and a client for her. */
+export async function bindXmpp(
+  node: { readonly streamDoor: StreamDoor },
+  resource: string,
+  generated = false,
+): Promise<{ readonly session: Session; readonly client: Client }> {
+  const session = await enterXmpp(node, resource, generated)
+  const client = new Client('xmpp-websocket')
+  client.enter({ kind: 'session', session, seen: 0, greeting: undefined })
+  return { session, client }
 }

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { leakIn } from './leaks.js'
 
 export interface HoldwireProcess {
   readonly clientUrl: string
@@ -24,7 +25,11 @@ export async function startProcess(role: 'serve' | 'gateway' | 'c2s', ...flags: 
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []
+  let recent = ''
+  let leak: string | undefined
   const note = (chunk: Buffer) => {
+    recent = recent.slice(-4096) + chunk.toString()
+    leak ??= leakIn(recent)
     lines.push(chunk.toString())
     if (lines.length > 200) lines.shift()
   }
@@ -32,7 +37,11 @@ export async function startProcess(role: 'serve' | 'gateway' | 'c2s', ...flags: 
   child.stderr.on('data', note)
   const output = () => lines.join('')
   const ready = await readReady(child, output)
-  const exited = once(child, 'exit')
+  const exited = once(child, 'exit').then(() => {
+    if (leak !== undefined) throw new Error(`the log has ${leak}`)
+  })
+  // Whoever ends the process hears of it.
+  exited.catch(() => undefined)
   return {
     clientUrl: ready.clientUrl ?? '',
     internalUrl: ready.internalUrl,

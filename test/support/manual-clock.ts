@@ -30,6 +30,11 @@ export class ManualClock implements Clock {
     return this.#add(ms, run, ms)
   }
 
+  /** Timers that are set. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
   /** Time passes: what falls due is called at its time, in order. */
   advance(ms: number): void {
     const end = this.#now + ms

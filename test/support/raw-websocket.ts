@@ -70,8 +70,8 @@ export class RawWebSocket {
   }
 
   /** Rejects unless the server switches protocols. */
-  static async open(port: number, options: HandshakeOptions = {}): Promise<RawWebSocket> {
-    const connection = await RawConnection.open(port)
+  static async open(port: number, options: HandshakeOptions = {}, host?: string): Promise<RawWebSocket> {
+    const connection = await RawConnection.open(port, host)
     await connection.send(handshakeRequest(options))
     const handshake = await connection.readHead()
     if (handshake.status !== 101) throw new Error(`the handshake was answered with ${handshake.status}`)

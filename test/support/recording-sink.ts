@@ -61,7 +61,11 @@ export class RecordingSink implements UserSink {
       }
       const timer = setTimeout(() => {
         this.#waiting.delete(done)
-        reject(new Error(`waited in vain for ${what}: ${this.messages.length} messages, ${this.pushes.length} pushes`))
+        reject(
+          new Error(
+            `waited in vain for ${what}: ${this.messages.length} messages, ${this.pushes.length} pushes, ${this.losses.length} losses`,
+          ),
+        )
       }, DEADLINE_MS)
       this.#waiting.add(done)
     })

@@ -1,9 +1,9 @@
 // A Bus whose calls a test can hold up or make fail, each at the moment it wants.
 
-import type { Bus } from '../../bus/bus.js'
+import type { Bucket, Bus } from '../../bus/bus.js'
 
-/** `request c2s.open` for requests, which have an address. */
-export type Call = 'read' | 'isWhole' | 'readBefore' | 'attach' | `request ${string}`
+/** `request c2s.open` for requests, which have an address; `get bosh` for reading from a bucket. */
+export type Call = 'read' | 'isWhole' | 'readBefore' | 'attach' | `request ${string}` | `get ${string}`
 
 export interface Steering {
   /** Awaited before the call is made; what it throws is what the call throws. */
@@ -23,14 +23,22 @@ export function steered(bus: Bus, steering: Steering): Bus {
     await steering.after(call)
     return answer
   }
-  const calls: Pick<Bus, 'read' | 'isWhole' | 'readBefore' | 'attach' | 'request'> = {
+  const calls: Pick<Bus, 'read' | 'isWhole' | 'readBefore' | 'attach' | 'request' | 'bucket'> = {
+    bucket: async (name, options) => {
+      const bucket = await bus.bucket(name, options)
+      return withCalls<Bucket>(bucket, { get: (key: string) => steer(`get ${name}`, () => bucket.get(key)) })
+    },
     read: (user, after, limit) => steer('read', () => bus.read(user, after, limit)),
     isWhole: (user) => steer('isWhole', () => bus.isWhole(user)),
     readBefore: (user, before, limit) => steer('readBefore', () => bus.readBefore(user, before, limit)),
     attach: (user, sink) => steer('attach', () => bus.attach(user, sink)),
     request: (address, data, options) => steer(`request ${address}`, () => bus.request(address, data, options)),
   }
-  return new Proxy(bus, {
+  return withCalls(bus, calls)
+}
+
+function withCalls<T extends object>(object: T, calls: Partial<T>): T {
+  return new Proxy(object, {
     get(target, key) {
       if (Object.hasOwn(calls, key)) return Reflect.get(calls, key)
       const value: unknown = Reflect.get(target, key, target)

@@ -74,7 +74,8 @@ class SocketClient implements WireClient {
       perMessageDeflate: false,
     })
     this.#socket.on('message', (data, binary) => feed.push(binary ? fromProtobuf(data as Buffer) : JSON.parse(data.toString())))
-    this.#socket.on('close', (code, reason) => feed.end({ code, reason: reason.toString() }))
+    let failure = ''
+    this.#socket.on('close', (code, reason) => feed.end({ code, reason: reason.toString() || failure }))
     this.#socket.on('unexpected-response', (_request, response) => {
       refusalOf(response).then(
         (end) => feed.end(end),
@@ -82,6 +83,7 @@ class SocketClient implements WireClient {
       )
     })
     this.#socket.on('error', (error) => {
+      failure = error.message
       if (this.#socket.readyState === WebSocket.CLOSED) feed.end({ code: 1006, reason: error.message })
     })
   }

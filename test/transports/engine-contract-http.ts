@@ -1,7 +1,7 @@
 // Requests, bodies and one-shot responses, on any engine.
 
 import type { Test } from 'tap'
-import type { Engine, RequestHead } from '../../transports/engine/engine.js'
+import type { Engine, Exchange, RequestHead } from '../../transports/engine/engine.js'
 import { defineHead } from '../../transports/engine/heads.js'
 import { ExchangeWitness, events, plain, startHost } from '../support/engine-host.js'
 import { eventually, RawConnection, turns } from '../support/raw-http.js'
@@ -311,6 +311,40 @@ export async function testHttp(t: Test, engine: Engine, traits: EngineTraits): P
     answer()
     t.same(await witness.journal.settled(), ['gone closed'])
     t.same(host.errors, [])
+  })
+
+  await t.test('requests that are held are answered from inside the call for another one: whole, each its own', async (t) => {
+    const host = await startHost(t, engine)
+    const held: Exchange[] = []
+    host.request = (head, exchange) => {
+      exchange.owner = new ExchangeWitness()
+      if (head.path === '/hold') {
+        held.push(exchange)
+        return
+      }
+      for (const [i, one] of held.entries()) one.respond(plain, `held ${i}`, [['x-extra', `${i}`]], i === 1)
+      exchange.respond(plain, 'release')
+      for (const one of held) t.doesNotThrow(() => one.respond(plain, 'again'))
+    }
+    const clients = await Promise.all([0, 1, 2].map(() => RawConnection.open(host.port)))
+    for (const [i, client] of clients.entries()) {
+      await client.send('GET /hold HTTP/1.1\r\nHost: test\r\n\r\n')
+      while (held.length <= i) await turns(1)
+    }
+    // Its client goes while the others are answered.
+    clients[2]?.destroy()
+    const other = await RawConnection.open(host.port)
+    await other.send('GET /release HTTP/1.1\r\nHost: test\r\n\r\n')
+    t.equal(String((await other.readResponse()).body), 'release')
+    for (const i of [0, 1]) {
+      const answer = await clients[i]?.readResponse()
+      t.match({ status: answer?.status, body: String(answer?.body) }, { status: 200, body: `held ${i}` })
+    }
+    await clients[1]?.ended()
+    // The connection of the first goes on.
+    await clients[0]?.send('GET /release HTTP/1.1\r\nHost: test\r\n\r\n')
+    t.equal(String((await clients[0]?.readResponse())?.body), 'release')
+    for (const client of [...clients, other]) client.destroy()
   })
 
   await t.test('a client that leaves is told of once, at each step, and never from inside a call', async (t) => {

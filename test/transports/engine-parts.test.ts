@@ -155,7 +155,13 @@ function answering(answer: (bytes: string) => number | undefined): Engine {
       await new Promise<void>((resolve) => server.listen(0, host, resolve))
       const address = server.address()
       const port = typeof address === 'object' && address !== null ? address.port : 0
-      return { port, connections: 0, stopAccepting: () => {}, close: () => new Promise((resolve) => server.close(() => resolve())) }
+      return {
+        port,
+        connections: 0,
+        renewTls: () => {},
+        stopAccepting: () => {},
+        close: () => new Promise((resolve) => server.close(() => resolve())),
+      }
     },
   }
 }
@@ -184,6 +190,7 @@ async function answers(engine: Engine): Promise<boolean> {
       closeTimeoutMs: 1000,
       maxConnections: 10,
       deflate: false,
+      tls: undefined,
       onError: () => {},
     },
     { request: (_head, exchange) => exchange.respond(defineHead(200, []), 'ok', undefined, true), upgrade: () => {} },

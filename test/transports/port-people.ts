@@ -30,7 +30,17 @@ function inSeconds(seconds: number): number {
 }
 
 function withTokens(t: Test, engine: EngineName, ...flags: string[]): Promise<World> {
-  return World.start(t, engine, ['--jwt-secret', SECRET, '--api-keys', API_KEY, '--jwt-leeway-seconds', '0', ...flags])
+  return World.start(t, engine, [
+    '--jwt-secret',
+    SECRET,
+    '--api-keys',
+    API_KEY,
+    '--jwt-leeway-seconds',
+    '0',
+    '--auth-failures-per-minute',
+    '0',
+    ...flags,
+  ])
 }
 
 const API_KEY = 'a key for backends'

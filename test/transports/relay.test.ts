@@ -315,7 +315,15 @@ class FakeSocket implements MessageSocket {
 
 function openSocket({ node }: Place, cursor?: string): Promise<FakeSocket> {
   const query = new URLSearchParams({ user, ...(cursor === undefined ? {} : { cursor }) }).toString()
-  const head: RequestHead = { method: 'GET', path: '/ws', query, closing: false, header: () => '', remoteAddress: () => '' }
+  const head: RequestHead = {
+    method: 'GET',
+    path: '/ws',
+    query,
+    closing: false,
+    verified: false,
+    header: () => '',
+    remoteAddress: () => '',
+  }
   return new Promise((resolve, reject) => {
     const upgrade: Upgrade = {
       protocols: [],

@@ -22,8 +22,18 @@ type Tested =
  * `auto`: uws if it is installed, loads and passes the self-test, else node. `uws`: whatever the self-test says, with a
  * warning that names the faults; rejects when it can't be loaded.
  */
-export async function chooseEngine(wanted: 'auto' | 'node' | 'uws', log: EngineLog, load: LoadUws = loadUws): Promise<Engine> {
+export async function chooseEngine(
+  wanted: 'auto' | 'node' | 'uws',
+  log: EngineLog,
+  load: LoadUws = loadUws,
+  tls: 'tls' | 'plain' = 'plain',
+): Promise<Engine> {
   if (wanted === 'node') return nodeEngine
+  if (tls === 'tls') {
+    if (wanted === 'uws') throw new Error("the engine uws can't be used with TLS: it could not reload certificates")
+    log.info('engine node, because of TLS: uws could not reload certificates')
+    return nodeEngine
+  }
   const uws = await testUws(load)
   if (wanted === 'uws') {
     if (uws.kind === 'unusable') throw new Error(`the engine uws can't be used: ${uws.why}`)

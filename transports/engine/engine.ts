@@ -31,7 +31,9 @@ export interface RequestHead {
   readonly query: string
   /** HTTP/1.0, or the client asked for `Connection: close`: this connection ends with the response. */
   readonly closing: boolean
-  /** '' when absent. `name` in lower case. */
+  /** The peer has shown a certificate of an authority in `TlsMaterial.clientCa`. */
+  readonly verified: boolean
+  /** '' when absent; of several lines all, with commas, where it is a list that proxies add to. `name` in lower case. */
   header(name: string): string
   /** Of the peer of the connection, as text; '' when unknown (unix socket). */
   remoteAddress(): string
@@ -108,6 +110,15 @@ export interface Routes {
   upgrade(head: RequestHead, upgrade: Upgrade): void
 }
 
+/** PEM, as text. */
+export interface TlsMaterial {
+  /** With its chain. */
+  readonly cert: string
+  readonly key: string
+  /** Authorities; peers are asked for a certificate (see `RequestHead.verified`), but not cut off without one. */
+  readonly clientCa: string | undefined
+}
+
 export interface ListenOptions {
   readonly host: string
   /** 0: any free one. */
@@ -128,6 +139,8 @@ export interface ListenOptions {
   readonly maxConnections: number
   /** permessage-deflate; off unless asked for (memory: see docs). */
   readonly deflate: boolean
+  /** Undefined: no TLS. */
+  readonly tls: TlsMaterial | undefined
   /** An exception from a route or an owner, which would else be lost. */
   onError(error: unknown): void
 }
@@ -136,6 +149,8 @@ export interface Listener {
   readonly port: number
   /** Open connections, idle ones too. */
   readonly connections: number
+  /** For connections from now on. Throws when it can't be used, or the listener has no TLS; what was there before stays. */
+  renewTls(tls: TlsMaterial): void
   /** No new connections; the ones there go on. */
   stopAccepting(): void
   /** Ends what is left. */
@@ -146,6 +161,6 @@ export interface Engine {
   readonly name: 'node' | 'uws'
   /** What this engine is known to do wrong or cannot do here, one line each; empty for `node`. */
   readonly knownFaults: readonly string[]
-  /** Rejects when the address can't be had. */
+  /** Rejects when the address can't be had, or the engine can't do what the options ask for. */
   listen(options: ListenOptions, routes: Routes): Promise<Listener>
 }

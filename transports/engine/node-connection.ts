@@ -55,6 +55,11 @@ export class NodeConnection implements Sweepable {
     return connection
   }
 
+  /** Undefined: TLS was never agreed on. */
+  static find(socket: Duplex): NodeConnection | undefined {
+    return (socket as OwnedSocket)[connectionOf]
+  }
+
   /** Nobody listens to the peer any more; what it still sends is thrown away. */
   get ending(): boolean {
     return this.#endsAtMs !== 0 || this.socket.destroyed

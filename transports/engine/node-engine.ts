@@ -1,10 +1,12 @@
 // The engine on node:http and ws: the reference, correct wherever Node runs.
 
+import { constants } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
-import type { Engine, Listener, ListenOptions, Routes } from './engine.js'
+import type { Engine, Listener, ListenOptions, Routes, TlsMaterial } from './engine.js'
 import { readHandshake } from './handshake.js'
 import { isKnownCoding } from './heads.js'
 import { checkListenOptions, shortestDeadlineMs } from './listen-options.js'
@@ -29,10 +31,12 @@ export const nodeEngine: Engine = {
 class NodeListener implements Listener {
   readonly #options: ListenOptions
   readonly #routes: Routes
-  readonly #server: Server
+  readonly #server: Server | TlsServer
   readonly #webSockets: WebSocketServer
   readonly #sweeper: Sweeper
   readonly #connections = new Set<NodeConnection>()
+  /** Below TLS; also those whose handshake is not done. */
+  readonly #sockets = new Set<Socket>()
   readonly #disconnected = (connection: NodeConnection): void => {
     this.#connections.delete(connection)
     this.#sweeper.delete(connection)
@@ -53,7 +57,7 @@ class NodeListener implements Listener {
       handleProtocols: (_offered: Set<string>, request: IncomingMessage) => chosenProtocolOf(request),
     }
     this.#webSockets = new WebSocketServer(webSocketOptions)
-    this.#server = createServer({
+    const serverOptions = {
       IncomingMessage: WebSocketAwareMessage,
       maxHeaderSize: options.maxHeaderBytes,
       headersTimeout: options.headersTimeoutMs,
@@ -66,9 +70,27 @@ class NodeListener implements Listener {
       // Ours is answered with problem+json.
       requireHostHeader: false,
       noDelay: true,
-    })
+    }
+    if (options.tls === undefined) {
+      this.#server = createServer(serverOptions)
+      this.#server.on('connection', (socket: Socket) => this.#connected(socket))
+    } else {
+      const { clientCa } = options.tls
+      this.#server = createTlsServer({
+        ...serverOptions,
+        ...secureContext(options.tls),
+        handshakeTimeout: options.headersTimeoutMs,
+        requestCert: clientCa !== undefined,
+        // Probes have none: it is the route that asks for it.
+        rejectUnauthorized: false,
+      })
+      this.#server.on('connection', (socket: Socket) => {
+        this.#sockets.add(socket)
+        socket.once('close', () => this.#sockets.delete(socket))
+      })
+      this.#server.on('secureConnection', (socket) => this.#connected(socket))
+    }
     this.#server.maxConnections = options.maxConnections
-    this.#server.on('connection', (socket: Socket) => this.#connected(socket))
     this.#server.on('request', (request, response) => this.#requested(request, response, false))
     this.#server.on('checkContinue', (request, response) => this.#requested(request, response, true))
     this.#server.on('upgrade', (request, socket, early) => this.#upgradeAsked(request, socket, early))
@@ -96,6 +118,11 @@ class NodeListener implements Listener {
     })
   }
 
+  renewTls(tls: TlsMaterial): void {
+    if (!('setSecureContext' in this.#server)) throw new Error('this port has no TLS')
+    this.#server.setSecureContext(secureContext(tls))
+  }
+
   stopAccepting(): void {
     // Not the one of http.Server, which also ends idle connections and no longer looks for slow requests.
     if (this.#server.listening) NetServer.prototype.close.call(this.#server)
@@ -111,6 +138,7 @@ class NodeListener implements Listener {
         for (const connection of this.#connections) connection.destroy('closed')
       })
     }
+    for (const socket of this.#sockets) socket.destroy()
     this.#sweeper.stop()
     // A WebSocket's owner hears of it after the connection has.
     await new Promise((resolve) => setImmediate(resolve))
@@ -166,8 +194,10 @@ class NodeListener implements Listener {
   }
 
   #clientFailed(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const connection = NodeConnection.of(socket)
-    if (error.code === 'HPE_HEADER_OVERFLOW') connection.refuse(headTooLarge, 'protocol')
+    const connection = NodeConnection.find(socket)
+    // A handshake of TLS that came to nothing.
+    if (connection === undefined) socket.destroy()
+    else if (error.code === 'HPE_HEADER_OVERFLOW') connection.refuse(headTooLarge, 'protocol')
     else if (error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') connection.refuse(bodyTooLarge, 'protocol')
     else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') connection.refuse(tooSlow, 'timeout')
     // The client has ended in the middle of a request.
@@ -175,6 +205,12 @@ class NodeListener implements Listener {
     else if (error.code?.startsWith('HPE_')) connection.refuse(malformed, 'protocol')
     else connection.destroy('closed')
   }
+}
+
+/** No tickets with client certificates: a session that is taken up again would not be checked against the authorities of today. */
+function secureContext({ cert, key, clientCa }: TlsMaterial) {
+  const common = { cert, key, minVersion: 'TLSv1.2' } as const
+  return clientCa === undefined ? common : { ...common, ca: clientCa, secureOptions: constants.SSL_OP_NO_TICKET }
 }
 
 /** RFC 9112: a version that we speak (0.9 gets through the parser), §3.2 a host, §6.1 a coding that we know. */

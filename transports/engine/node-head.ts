@@ -1,6 +1,8 @@
 // The head of a request on the node engine.
 
 import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { RequestHead } from './engine.js'
 import { asksForWebSocket } from './handshake.js'
 
@@ -14,6 +16,7 @@ export class NodeHead implements RequestHead {
   readonly path: string
   readonly query: string
   readonly closing: boolean
+  readonly verified: boolean
   #request: IncomingMessage | null
 
   constructor(request: IncomingMessage, response: ServerResponse | null) {
@@ -23,6 +26,7 @@ export class NodeHead implements RequestHead {
     this.path = mark < 0 ? target : target.slice(0, mark)
     this.query = mark < 0 ? '' : target.slice(mark + 1)
     this.closing = request.httpVersionMinor === 0 || response?.shouldKeepAlive === false
+    this.verified = hasGoodCertificate(request.socket)
     this.#request = request
   }
 
@@ -48,6 +52,11 @@ export class NodeHead implements RequestHead {
     if (this.#request === null) throw new Error('a request head was used after its route had returned')
     return this.#request
   }
+}
+
+/** `authorized` alone is not enough: it is also true for sessions of TLS 1.3 that are taken up again without a certificate. */
+function hasGoodCertificate(socket: Socket | TLSSocket): boolean {
+  return 'authorized' in socket && socket.authorized && socket.getPeerX509Certificate() !== undefined
 }
 
 /** Proxies may send the absolute form, which a server must take (RFC 9112 §3.2.2). */

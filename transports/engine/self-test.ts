@@ -21,6 +21,7 @@ const options: ListenOptions = {
   closeTimeoutMs: PATIENCE_MS,
   maxConnections: 100,
   deflate: false,
+  tls: undefined,
   onError() {},
 }
 

@@ -10,7 +10,9 @@ import { upgradeRequired } from './problem.js'
 import { Sweeper } from './sweeper.js'
 import { type UwsContext, UwsExchange } from './uws-exchange.js'
 import { UwsHead } from './uws-head.js'
+import { UwsLender } from './uws-lender.js'
 import type { SocketData } from './uws-socket.js'
+import { UwsTurn } from './uws-turn.js'
 import { UwsUpgrade } from './uws-upgrade.js'
 
 /** What holds for every uWebSockets.js; docs/engines.md has the details. */
@@ -32,6 +34,7 @@ export function createUwsEngine(uws: Module, faults: readonly string[]): Engine 
     knownFaults: [...faults, ...KNOWN_LIMITS],
     async listen(options, routes) {
       checkListenOptions(options)
+      if (options.tls !== undefined) throw new Error('the engine uws has no TLS here: it could not reload certificates')
       const listener = new UwsListener(uws, options, routes)
       await listener.listen()
       return listener
@@ -57,6 +60,8 @@ class UwsListener implements Listener {
     this.#routes = routes
     this.#port = options.port
     this.#context = {
+      turn: new UwsTurn(),
+      lender: new UwsLender(),
       sweeper: new Sweeper(shortestDeadlineMs(options)),
       bodyTimeoutMs: options.bodyTimeoutMs,
       stallTimeoutMs: options.stallTimeoutMs,
@@ -76,7 +81,10 @@ class UwsListener implements Listener {
         maxBackpressure: 0,
         upgrade: (response, request, context) => this.#upgradeAsked(response, request, context),
         open: (ws) => ws.getUserData().socket.attach(ws),
-        message: (ws, message, isBinary) => ws.getUserData().socket.message(message, isBinary),
+        message: (ws, message, isBinary) => {
+          this.#context.turn.begin(null)
+          ws.getUserData().socket.message(message, isBinary)
+        },
         pong: (ws) => ws.getUserData().socket.pong(),
         drain: (ws) => ws.getUserData().socket.drain(),
         close: (ws, code, reason) => {
@@ -104,6 +112,10 @@ class UwsListener implements Listener {
     throw new Error(`can't listen on ${host}:${port}: uWebSockets.js does not say why`)
   }
 
+  renewTls(): void {
+    throw new Error('this port has no TLS')
+  }
+
   stopAccepting(): void {
     this.#state = 'stopped'
     this.#closeListenSocket()
@@ -111,6 +123,7 @@ class UwsListener implements Listener {
 
   async close(): Promise<void> {
     this.stopAccepting()
+    this.#context.turn.flush()
     this.#app.close()
     this.#context.sweeper.stop()
     // Owners hear of it in microtasks.
@@ -156,6 +169,7 @@ class UwsListener implements Listener {
     const isHead = request.getMethod() === 'head'
     const exchange = new UwsExchange(response, this.#context, isHead, Number(request.getHeader('content-length')))
     let head: UwsHead | null = null
+    this.#context.turn.begin(exchange)
     try {
       head = new UwsHead(response, request)
       if (hasDoubtfulLength(request)) {
@@ -175,6 +189,7 @@ class UwsListener implements Listener {
       exchange.fail()
       this.#options.onError(error)
     } finally {
+      this.#context.turn.leave()
       head?.release()
     }
   }
@@ -191,11 +206,14 @@ class UwsListener implements Listener {
       return
     }
     const upgrade = new UwsUpgrade(response, request, upgradeContext, handshake, this.#context, this.#options.deflate)
+    this.#context.turn.begin(upgrade)
     try {
       this.#routes.upgrade(head, upgrade)
     } catch (error) {
       upgrade.fail()
       this.#options.onError(error)
+    } finally {
+      this.#context.turn.leave()
     }
     head.release()
   }

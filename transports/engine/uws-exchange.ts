@@ -7,6 +7,8 @@ import { type CheckedHead, checkedHead, checkHeaders, isBodiless } from './heads
 import { internal, type Problem, tooSlow } from './problem.js'
 import { streamFiller } from './stream-filler.js'
 import type { Sweepable, Sweeper } from './sweeper.js'
+import type { UwsLender } from './uws-lender.js'
+import type { Late, UwsTurn } from './uws-turn.js'
 
 /** `full`: streaming, but the peer must take what was written first. `ended`: by us. */
 type State = 'new' | 'reading' | 'streaming' | 'full' | 'ended' | 'gone'
@@ -17,7 +19,17 @@ interface UnsentHead {
   readonly extra: Head['headers']
 }
 
+/** What waits for the end of the turn. */
+interface Answer {
+  readonly head: CheckedHead
+  readonly body: Uint8Array | string
+  readonly extra: Head['headers']
+  readonly close: boolean
+}
+
 export interface UwsContext {
+  readonly turn: UwsTurn
+  readonly lender: UwsLender
   readonly sweeper: Sweeper
   readonly bodyTimeoutMs: number
   readonly stallTimeoutMs: number
@@ -29,7 +41,7 @@ const NATIVE_TIMEOUT_MS = 7500
 
 const NOTHING = Buffer.alloc(0)
 
-export class UwsExchange implements Exchange, Sweepable {
+export class UwsExchange implements Exchange, Sweepable, Late {
   owner: ExchangeOwner | null = null
   readonly #response: HttpResponse
   readonly #context: UwsContext
@@ -37,6 +49,7 @@ export class UwsExchange implements Exchange, Sweepable {
   readonly #declaredBytes: number
   #state: State = 'new'
   #unsentHead: UnsentHead | null = null
+  #unsent: Answer | null = null
   #filler = ''
   #bodyTooLong = false
   /** In sweeper time: when a body must be there, or a stalled reader is given up. */
@@ -89,7 +102,14 @@ export class UwsExchange implements Exchange, Sweepable {
     // A body that was not read whole leaves the connection in the middle of a request.
     const ends = close || this.#bodyTooLong || this.#state === 'reading'
     this.#leave()
-    this.#send(checked, body ?? '', extra, ends)
+    if (this.#context.turn.defers(this)) this.#unsent = { head: checked, body: body ?? '', extra, close: ends }
+    else this.#send(checked, body ?? '', extra, ends)
+  }
+
+  sendLate(): void {
+    const answer = this.#unsent
+    this.#unsent = null
+    if (answer !== null) this.#send(answer.head, answer.body, answer.extra, answer.close)
   }
 
   openStream(head: Head, extra: Head['headers'] = [], filler?: string): void {
@@ -171,7 +191,9 @@ export class UwsExchange implements Exchange, Sweepable {
     this.#state = 'new'
     this.#bodyTooLong = body === null
     this.#context.sweeper.delete(this)
+    this.#context.turn.begin(this)
     this.#tell((owner) => owner.onBody?.(this, body))
+    this.#context.turn.leave()
   }
 
   /** The kernel has room again. What it refused before moves only when something more is written, hence the filler. */
@@ -228,6 +250,7 @@ export class UwsExchange implements Exchange, Sweepable {
 
   /** Also called from inside `close`, when the state says that it was ours. */
   #aborted(): void {
+    this.#unsent = null
     if (this.#state === 'ended' || this.#state === 'gone') return
     const waiting = this.#state === 'reading' || this.#state === 'full'
     const timedOut = waiting && this.#context.sweeper.now() - this.#progressAtMs >= NATIVE_TIMEOUT_MS

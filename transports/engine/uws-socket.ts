@@ -44,6 +44,7 @@ export class UwsSocket implements MessageSocket, Sweepable {
   /** From inside `accept`, so that the owner hears of it only later. */
   attach(ws: WebSocket<SocketData>): void {
     this.#ws = ws
+    this.#context.lender.add(this)
     queueMicrotask(() => this.#opened())
   }
 
@@ -51,9 +52,13 @@ export class UwsSocket implements MessageSocket, Sweepable {
     const ws = this.#ws
     if (ws === null || this.gone) return 'gone'
     if (this.#state === 'full' || this.#state === 'drained') return 'refused'
-    ws.cork(() => {
-      for (const payload of payloads) ws.send(payload, binary, this.#deflate)
-    })
+    const [only] = payloads
+    if (payloads.length === 1 && only !== undefined) ws.send(only, binary, this.#deflate)
+    else {
+      ws.cork(() => {
+        for (const payload of payloads) ws.send(payload, binary, this.#deflate)
+      })
+    }
     const unsent = ws.getBufferedAmount()
     if (unsent === 0) return 'ok'
     this.#state = 'full'
@@ -78,6 +83,12 @@ export class UwsSocket implements MessageSocket, Sweepable {
     if (this.gone) return
     this.#state = 'closing'
     this.#ws?.close()
+  }
+
+  /** For what another connection has to write; see UwsLender. */
+  lendCork(work: () => void): void {
+    if (this.#ws === null) work()
+    else this.#ws.cork(work)
   }
 
   message(data: ArrayBuffer, binary: boolean): void {
@@ -113,6 +124,7 @@ export class UwsSocket implements MessageSocket, Sweepable {
   /** Also from inside `end` and `close`, hence told later. */
   closed(code: number, reason: string): void {
     this.#ws = null
+    this.#context.lender.delete(this)
     this.#context.sweeper.delete(this)
     queueMicrotask(() => {
       this.#opened()

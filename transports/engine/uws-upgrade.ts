@@ -8,8 +8,14 @@ import { checkedHead, checkHeaders } from './heads.js'
 import { internal } from './problem.js'
 import type { UwsContext } from './uws-exchange.js'
 import { UwsSocket } from './uws-socket.js'
+import type { Late } from './uws-turn.js'
 
-export class UwsUpgrade implements Upgrade {
+/** What waits for the end of the turn. */
+type Answer =
+  | { readonly kind: 'accept'; readonly socket: UwsSocket }
+  | { readonly kind: 'reject'; readonly status: number; readonly headers: Head['headers']; readonly body: string }
+
+export class UwsUpgrade implements Upgrade, Late {
   onGone: (() => void) | null = null
   readonly #response: HttpResponse
   readonly #upgradeContext: UpgradeContext
@@ -18,6 +24,7 @@ export class UwsUpgrade implements Upgrade {
   readonly #key: string
   readonly #extensions: string
   #state: 'new' | 'answered' | 'gone' = 'new'
+  #unsent: Answer | null = null
 
   /** To be made first thing in the handler: a request without an onAborted handler ends the process. */
   constructor(
@@ -45,10 +52,7 @@ export class UwsUpgrade implements Upgrade {
     checkChosenProtocol(protocol, this.protocols)
     if (this.#state !== 'new') return
     this.#state = 'answered'
-    const socket = new UwsSocket(owner, protocol, this.#context, this.#deflate)
-    this.#response.cork(() => {
-      this.#response.upgrade({ socket }, this.#key, protocol, this.#extensions, this.#upgradeContext)
-    })
+    this.#answer({ kind: 'accept', socket: new UwsSocket(owner, protocol, this.#context, this.#deflate) })
   }
 
   reject(head: Head, body: string | null, extra: Head['headers'] = []): void {
@@ -56,11 +60,13 @@ export class UwsUpgrade implements Upgrade {
     checkHeaders(extra)
     if (this.#state !== 'new') return
     this.#state = 'answered'
-    this.#response.cork(() => {
-      this.#response.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`)
-      for (const [name, value] of [...headers, ...extra]) this.#response.writeHeader(name, value)
-      this.#response.end(body ?? '', true)
-    })
+    this.#answer({ kind: 'reject', status, headers: [...headers, ...extra], body: body ?? '' })
+  }
+
+  sendLate(): void {
+    const answer = this.#unsent
+    this.#unsent = null
+    if (answer !== null) this.#send(answer)
   }
 
   /** The route has thrown. */
@@ -68,7 +74,35 @@ export class UwsUpgrade implements Upgrade {
     this.reject(internal.head, internal.body)
   }
 
+  /**
+   * While another connection is being read, uWebSockets.js takes a socket that is upgraded for that one, which it then closes.
+   */
+  #answer(answer: Answer): void {
+    if (this.#context.turn.defers(this)) this.#unsent = answer
+    else this.#send(answer)
+  }
+
+  #send(answer: Answer): void {
+    const response = this.#response
+    if (answer.kind === 'accept') {
+      const { socket } = answer
+      const upgrade = () => response.upgrade({ socket }, this.#key, socket.protocol, this.#extensions, this.#upgradeContext)
+      // In the callback for this handshake uWebSockets.js has corked it already, and takes good care of what it becomes.
+      if (this.#context.turn.isFor(this)) upgrade()
+      else this.#context.lender.run(response, upgrade)
+      return
+    }
+    response.cork(() => {
+      response.writeStatus(`${answer.status} ${STATUS_CODES[answer.status] ?? ''}`)
+      for (const [name, value] of answer.headers) response.writeHeader(name, value)
+      response.end(answer.body, true)
+    })
+  }
+
   #aborted(): void {
+    const answer = this.#unsent
+    this.#unsent = null
+    if (answer?.kind === 'accept') answer.socket.closed(1006, '')
     if (this.#state !== 'new') return
     this.#state = 'gone'
     queueMicrotask(() => {
