@@ -265,7 +265,7 @@ export const ConfigSchema = z.strictObject({
   boshGapSeconds: doc(
     seconds(0, 600).default(5),
     XMPP,
-    'A request that is missing is given up this long after a later one came, at once when as many later ones are open as may be (never while the client acknowledges); 0: only at the end of `wait`.',
+    'A request that is missing is given up this long after a later one came, at once when the client was away and as many later ones are open as may be (never while it acknowledges); 0: only at the end of `wait`.',
   ),
   boshMaxPauseSeconds: doc(int(0, 3600).default(120), XMPP, 'Longest pause that a BOSH session may ask for; 0: none.'),
 

@@ -761,10 +761,11 @@ t.test('§14 request ids', async (t) => {
     t.equal(stream.received.length, 0)
   })
 
-  t.test('a gap is skipped at once when all that may be open is there, and what is missing is not among it', async (t) => {
+  t.test('after an absence a gap is skipped at once when all that may be open is there, and what is missing is not', async (t) => {
     const skipping = { limits: { gapMs: 5000 } }
-    const { client, stream } = await BOUND(skipping)
+    const { client, stream, rig } = await BOUND(skipping)
     const { rid } = client
+    rig.clock.advance(300)
     const ids = () => stream.received.map((one) => one.attribute('id'))
     const poll = client.sendAs(rid + 2, {}, message('2'))
     t.equal(poll.outcome, 'held')
@@ -776,18 +777,34 @@ t.test('§14 request ids', async (t) => {
     t.equal(client.sendAs(rid + 1, {}, message('1')).outcome, 'empty')
     t.strictSame(ids(), ['2', '3', '1'], 'late')
 
-    t.test('what is skipped to may be the end', async (t) => {
+    t.test('an absence is a request that was cut off, too', async (t) => {
       const { client } = await BOUND(skipping)
+      client.send().leave()
       const { rid } = client
+      t.strictSame([client.sendAs(rid + 2).outcome, client.sendAs(rid + 3).outcome], ['held', 'held'])
+    })
+
+    t.test('what is skipped to may be the end', async (t) => {
+      const { client, rig } = await BOUND(skipping)
+      const { rid } = client
+      rig.clock.advance(300)
       const end = client.sendAs(rid + 2, { type: 'terminate' })
       const after = client.sendAs(rid + 3)
       t.strictSame([end.outcome, after.outcome], ['terminate', 'terminate:item-not-found'])
     })
 
     t.test('else a rid outside of the window ends the session as ever', async (t) => {
-      const outcomes = async (hold: number, rids: readonly number[], before = 0, options: object = skipping, attributes = {}) => {
-        const { client } = await BOUND(options, { hold, ...attributes })
+      const outcomes = async (
+        hold: number,
+        rids: readonly number[],
+        before = 0,
+        options: object = skipping,
+        attributes = {},
+        awayMs = 300,
+      ) => {
+        const { client, rig } = await BOUND(options, { hold, ...attributes })
         for (let i = 0; i < before; i++) client.send()
+        rig.clock.advance(awayMs)
         const { rid } = client
         return rids.map((by) => client.sendAs(rid + by).outcome).at(-1)
       }
@@ -795,6 +812,7 @@ t.test('§14 request ids', async (t) => {
       t.equal(await outcomes(1, [2, 3], 1), 'terminate:item-not-found', 'one is held: another may be on its way')
       t.equal(await outcomes(2, [3, 4]), 'terminate:item-not-found', 'a third may be open, and may be the missing one')
       t.equal(await outcomes(2, [2, 3, 4]), 'held', 'now it is not')
+      t.equal(await outcomes(1, [2, 3], 0, skipping, {}, 299), 'terminate:item-not-found', 'it was there all the time')
       t.equal(await outcomes(1, [2, 3], 0, {}), 'terminate:item-not-found', 'gaps are not skipped here')
       t.equal(await outcomes(1, [2, 3], 0, skipping, { ack: 1 }), 'terminate:item-not-found', 'nor of a client that acknowledges')
     })

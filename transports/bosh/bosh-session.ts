@@ -51,6 +51,8 @@ const PATIENCE_MS = { poll: 300, opening: 2000 }
 const SPOKEN_MS = 200
 /** How long a session that does not know the next rid waits for the lower ones: clients repeat what failed within some 100 ms. */
 const GATHER_MS = 400
+/** A client that had nothing open for this long was not there: the others ask again at once. */
+const ABSENCE_MS = 300
 /** Of requests that were had before, in a row. */
 const REPEATS_LIMIT = 50
 /** Responses kept beyond what may be open, while a client that acknowledges has not. */
@@ -124,7 +126,9 @@ export class BoshSession implements StreamOwner, AskerHolder, Timed {
       const request = readBody(source)
       const untilMs = Number.POSITIVE_INFINITY
       const sinceMs = host.now()
-      if (request.kind === 'request') session.#parked.add({ request, source, sizeBytes: body.length, asker: undefined, untilMs, sinceMs })
+      const sizeBytes = body.length
+      if (request.kind === 'request')
+        session.#parked.add({ request, source, sizeBytes, asker: undefined, untilMs, sinceMs, afterAbsence: false })
     }
     session.#reopen(record, elements)
     return session
@@ -174,13 +178,13 @@ export class BoshSession implements StreamOwner, AskerHolder, Timed {
       asker.settle('drop')
       return
     }
-    this.#responder.quietSinceMs = this.#host.now()
     this.#pauseMs = undefined
     if (this.#gatheringUntilMs === undefined) this.#take(request, source, sizeBytes, asker)
     else {
       this.#park(request, source, sizeBytes, asker)
       if (this.#parked.size >= this.terms.requests) this.#gathered()
     }
+    this.#responder.quietSinceMs = this.#host.now()
     this.#reschedule()
   }
 
@@ -423,12 +427,22 @@ export class BoshSession implements StreamOwner, AskerHolder, Timed {
     this.#goOn()
   }
 
-  /** With this one all requests that may be open are here, and none is the missing one, which therefore is not on its way. */
+  /**
+   * After the client was away, this is more than §14.2 has in its window, but with it all requests that may be open are here, and
+   * none is the missing one, which therefore is not on its way.
+   */
   #provesGap(request: Request): boolean {
     const { first } = this.#parked
     const { requests } = this.terms
-    if (first === undefined || !this.#mayHaveGaps || this.#responder.waiting.live > 0) return false
+    if (first?.afterAbsence !== true || !this.#mayHaveGaps || this.#responder.waiting.live > 0) return false
     return this.#parked.live + 1 >= requests && request.rid < first.request.rid + requests + extraOf(request)
+  }
+
+  /** As if its page had been left: a request was cut off and has not been repeated, or there has been none for a while. */
+  get #isAway(): boolean {
+    const { waiting, quietSinceMs } = this.#responder
+    if (waiting.live > 0 || this.#parked.live > 0) return false
+    return waiting.size > 0 || this.#host.now() - quietSinceMs >= ABSENCE_MS
   }
 
   /** Had before: the same answer again, or its answer over the new connection (§14.3). */
@@ -464,7 +478,7 @@ export class BoshSession implements StreamOwner, AskerHolder, Timed {
       this.#fail(asker, 'policy-violation', 'too much in requests before their turn')
     else {
       if (asker !== undefined) asker.holder = this
-      this.#parked.add({ request, source, sizeBytes, asker, untilMs, sinceMs: this.#host.now() })
+      this.#parked.add({ request, source, sizeBytes, asker, untilMs, sinceMs: this.#host.now(), afterAbsence: this.#isAway })
     }
   }
 

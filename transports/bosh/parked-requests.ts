@@ -16,6 +16,8 @@ export interface Parked {
   untilMs: number
   /** When it came first. */
   readonly sinceMs: number
+  /** Nothing of its client was here when it came. */
+  readonly afterAbsence: boolean
 }
 
 export class ParkedRequests {
