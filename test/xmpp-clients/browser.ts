@@ -2,6 +2,7 @@
 
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
@@ -9,6 +10,8 @@ const QUIET = '--headless --no-sandbox --disable-gpu --disable-background-networ
 /** A page that was never on a network counts as a public one; that permission is not what is tested. */
 const LOOPBACK = '--disable-features=LocalNetworkAccessChecks'
 const LIMIT_MS = 30_000
+/** How long a server may take to see that a page's connections have been closed. */
+const CLOSING_MS = 1000
 
 /** Undefined: none is installed. */
 export function browserPath(): string | undefined {
@@ -34,4 +37,10 @@ export async function openPage(browser: Browser): Promise<Page> {
   const page = await context.newPage()
   page.setDefaultTimeout(LIMIT_MS)
   return page
+}
+
+/** The page is gone, and the server knows: a BOSH request is answered until then, and what nobody acknowledges is not sent again. */
+export async function leave(page: Page): Promise<void> {
+  await page.goto('about:blank')
+  await delay(CLOSING_MS)
 }

@@ -1,7 +1,7 @@
 // Converse.js on the page that the server itself serves: over BOSH and over WebSocket. What it has seen is what it shows.
 
 import type { Browser, Page } from 'playwright-core'
-import { openPage } from './browser.js'
+import { leave, openPage } from './browser.js'
 import { type Account, type ChatClient, type Mechanism, Seen, type Transport, userOf, type XmppServer } from './chat-client.js'
 
 /** What happens in the page and is told to the test. */
@@ -91,7 +91,7 @@ export class ConversePage implements ChatClient {
   async reload(meanwhile: () => Promise<void>): Promise<void> {
     const page = await this.#page()
     this.#state = 'loading'
-    await page.goto('about:blank')
+    await leave(page)
     await meanwhile()
     await page.goto(this.#url())
     await this.#ready()

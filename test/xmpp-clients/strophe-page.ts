@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
-import { openPage } from './browser.js'
+import { leave, openPage } from './browser.js'
 import { type Account, type ChatClient, type Mechanism, Seen, type Transport, userOf, type XmppServer } from './chat-client.js'
 
 /** Nobody listens there: the page comes from here. */
@@ -76,7 +76,7 @@ export class StrophePage implements ChatClient {
   async reload(meanwhile: () => Promise<void>): Promise<void> {
     const page = await this.#page()
     const bound = await page.evaluate(() => strophe.jid)
-    await page.goto('about:blank')
+    await leave(page)
     await meanwhile()
     await page.goto(PAGE)
     await this.#start(this.#transport === 'bosh' ? 'restore' : 'SCRAM')
