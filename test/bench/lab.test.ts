@@ -19,7 +19,7 @@ import { wireOf } from '../../bench/wires.js'
 import { v1 } from '../../proto/messages.js'
 
 // Processes start slowly where many do.
-t.setTimeout(90_000)
+t.setTimeout(240_000)
 
 const root = join(import.meta.dirname, '..', '..')
 const SILENT = { update: () => undefined, say: () => undefined }

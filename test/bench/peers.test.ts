@@ -23,7 +23,7 @@ import type { WireHost } from '../../bench/wire.js'
 import { wireOf } from '../../bench/wires.js'
 
 // Processes start slowly where many do.
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const root = join(import.meta.dirname, '..', '..')
 const SILENT = { update: () => undefined, say: () => undefined }

@@ -12,7 +12,7 @@ import { startHoldwire } from '../../gateway/serve.js'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const QUIET = '--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync'
-const LIMIT_MS = 15_000
+const LIMIT_MS = 30_000
 
 /** Undefined: none is installed. */
 function browserPath(): string | undefined {
@@ -64,7 +64,7 @@ async function countsAre(page: Page, count: number): Promise<void> {
   for (const column of FOUR) await countOf(page, column, count)
 }
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 const path = browserPath()
 
 t.test('the demo page', { skip: path === undefined ? 'no Chromium on PATH' : false }, async (t) => {

@@ -13,7 +13,7 @@ import { startHoldwire } from '../../gateway/serve.js'
 import { CuttableProxy } from '../support/cuttable-proxy.js'
 
 const TRANSPORTS: readonly TransportName[] = ['websocket', 'sse', 'poll']
-const LIMIT_MS = 10_000
+const LIMIT_MS = 30_000
 
 async function serve(t: Tap, ...flags: string[]): Promise<Running> {
   const argv = ['--client-port', '0', '--internal-port', '0', '--log-level', 'error', '--drain-seconds', '0', '--engine', 'node', ...flags]
@@ -71,7 +71,7 @@ async function sessionsOf(running: Running, user: string): Promise<readonly { tr
   return ((await response.json()) as { sessions: { transport: string }[] }).sessions
 }
 
-t.setTimeout(120_000)
+t.setTimeout(240_000)
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
 

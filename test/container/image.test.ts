@@ -211,7 +211,7 @@ t.test('the tree', async (t) => {
   const made = spawnSync('env', [...UNTAPPED, process.execPath, 'build/image.js', ...(full ? [] : ['--built']), app], {
     cwd: source,
     encoding: 'utf8',
-    timeout: full ? 300_000 : 60_000,
+    timeout: full ? 300_000 : 180_000,
   })
   if (!t.equal(made.status, 0, `build/image.js: ${made.stdout}${made.stderr}`)) return
   const files = filesIn(app)

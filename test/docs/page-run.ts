@@ -20,7 +20,7 @@ export interface Result {
   readonly failure?: string
 }
 
-const OUTPUT_MS = 10_000
+const OUTPUT_MS = 30_000
 const NOT_RUN = new Set(['text', 'console'])
 
 /** `browser`: undefined when there is none. */

@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { OUTSIDE_WAS_ASKED } from './checkout.js'
 
 /** A block that stays running belongs into a terminal. */
-const BLOCK_MS = 15_000
-const READY_MS = 20_000
+const BLOCK_MS = 40_000
+const READY_MS = 60_000
 /** `holdwire gateway` drains for up to 6 s when there is another one. */
 const STOP_MS = 10_000
 

@@ -83,18 +83,18 @@ t.test('BOSH without affinity', { skip: binary === undefined ? 'no nats-server' 
     t.teardown(() => carol.cut())
     await carol.connect('sse', urls[0] ?? '')
     alice.send("<presence xmlns='jabber:client' type='subscribe' to='carol@localhost'/>")
-    await carol.until(() => carol.ofType('roster').some(({ op, user }) => op === 'request' && user === 'alice'), 5000, 'a request')
+    await carol.until(() => carol.ofType('roster').some(({ op, user }) => op === 'request' && user === 'alice'), 20_000, 'a request')
     const session = carol.session
     const frame = { ref: '1', type: 'roster', op: 'approve', user: 'alice' }
     const approved = await fetch(`${urls[1]}/send?session=${session}`, { method: 'POST', body: JSON.stringify(frame) })
     t.match(await approved.json(), { frames: [{ ok: true }] })
     await alice.until(
       () => alice.stanzas.some((stanza) => /^<presence[^>]*from='carol@localhost\/holdwire'/.test(stanza)),
-      5000,
+      20_000,
       'presence of carol',
     )
     alice.message('carol@localhost', 'hello carol')
-    await carol.until(() => carol.handled.length > 0, 5000, 'a message')
+    await carol.until(() => carol.handled.length > 0, 20_000, 'a message')
     await Promise.all([alice.logout(), bob.logout()])
   })
 

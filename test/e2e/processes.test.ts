@@ -111,7 +111,7 @@ t.test('six processes', { skip: binary === undefined ? 'no nats-server' : false,
       [bob, 'alice'],
       [carol, 'bob'],
     ] as const) {
-      await subscriber.until(() => subscriber.handled.length >= 100, 10_000, 'all messages')
+      await subscriber.until(() => subscriber.handled.length >= 100, 30_000, 'all messages')
       const expected = [...Array.from({ length: 50 }, (_, i) => [from, i]), ...Array.from({ length: 50 }, (_, i) => i + 1000)]
       t.same(subscriber.handled, expected, `${subscriber.user} got all in order`)
     }

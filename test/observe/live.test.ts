@@ -38,7 +38,7 @@ const portsOf = ({ clientUrl, internalUrl }: HoldwireProcess): Ports => ({
   internal: Number(new URL(internalUrl).port),
 })
 
-t.test('holdwire serve', { timeout: 60_000 }, async (t) => {
+t.test('holdwire serve', { timeout: 180_000 }, async (t) => {
   const world = await World.start(t, 'node')
   const ports = { client: world.port, internal: world.running.internalPort }
   await nativeTraffic(ports)
@@ -97,7 +97,7 @@ t.test('holdwire serve', { timeout: 60_000 }, async (t) => {
   })
 })
 
-t.test('two gateways and a worker on NATS', { timeout: 90_000 }, async (t) => {
+t.test('two gateways and a worker on NATS', { timeout: 180_000 }, async (t) => {
   const binary = await findNatsServer()
   if (binary === undefined) return void t.pass('', { skip: 'no nats-server on this machine' })
   const nats = await startNats({ binary })
@@ -234,7 +234,7 @@ t.test('publishes that fail are counted by the embedded bus', async (t) => {
   await failTwice(t, bus, () => bus.cut())
 })
 
-t.test('publishes that fail are counted by the bus on NATS', { timeout: 30_000 }, async (t) => {
+t.test('publishes that fail are counted by the bus on NATS', { timeout: 180_000 }, async (t) => {
   const binary = await findNatsServer()
   if (binary === undefined) return void t.pass('', { skip: 'no nats-server on this machine' })
   const nats = await startNats({ binary })

@@ -27,7 +27,7 @@ const PASSWORD = 'pass word "of" alice'
 const WRONG_PASSWORD = 'wrong-password-of-alice'
 const NATS_PASSWORD = 'pass%22word-of-nats'
 const PAYLOAD = 'text-of-a-message-9f3b'
-const START_MS = 15_000
+const START_MS = 60_000
 const SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
 const OPEN = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>"
 

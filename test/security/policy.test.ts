@@ -17,7 +17,7 @@ const SCOPES = ['push', 'read', 'sessions', 'accounts', 'metrics', 'all']
 const keyOf = (scope: string) => `key-of-the-backend-for-${scope}`
 const ALLOWED = 'https://app.example'
 const FAILURES = 5
-const PATIENCE_MS = 5000
+const PATIENCE_MS = 20_000
 
 interface Table {
   readonly columns: readonly string[]

@@ -22,7 +22,7 @@ const FIXTURES = join(import.meta.dirname, '../../../test/security/fixtures')
 const fixture = (name: string) => readFileSync(join(FIXTURES, name), 'utf8')
 const CA = fixture('ca.pem')
 const KEY = 'the-key-of-the-backend'
-const PATIENCE_MS = 5000
+const PATIENCE_MS = 20_000
 /** More than sockets and their buffers take. */
 const LIMIT_BYTES = 64 * 1024 * 1024
 

@@ -20,7 +20,7 @@ export const plain = defineHead(200, [['content-type', 'text/plain']])
 export const events = defineHead(200, [['content-type', 'text/event-stream']])
 
 /** How long a test waits for something to be told. */
-const PATIENCE_MS = 8000
+const PATIENCE_MS = 20_000
 
 /** What was told, in order, one line each; and waiting for a line. */
 export class Journal {

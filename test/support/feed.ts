@@ -19,7 +19,7 @@ export interface End {
 
 export type Match = string | ((frame: Frame) => boolean)
 
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
 
 export class Feed {
   readonly frames: Frame[] = []

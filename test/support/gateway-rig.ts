@@ -408,7 +408,7 @@ export class Client implements Carrier {
   }
 }
 
-const PATIENCE_MS = 5000
+const PATIENCE_MS = 20_000
 
 function nameOf({ frame }: Outbound): string {
   return frame.message?.id ?? Object.keys(frame).find((key) => key !== 'cursor') ?? '?'

@@ -16,7 +16,7 @@ export interface HoldwireProcess {
   stop(): Promise<number | null>
 }
 
-const START_TIMEOUT_MS = 20_000
+const START_TIMEOUT_MS = 60_000
 
 /** Both ports are free ones unless the flags say otherwise. */
 export async function startProcess(role: 'serve' | 'gateway' | 'c2s', ...flags: string[]): Promise<HoldwireProcess> {
@@ -63,7 +63,10 @@ export async function startProcess(role: 'serve' | 'gateway' | 'c2s', ...flags: 
 
 function readReady(child: ChildProcess, output: () => string): Promise<{ clientUrl?: string; internalUrl: string }> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`did not start in time:\n${output()}`)), START_TIMEOUT_MS)
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error(`did not start in time:\n${output()}`))
+    }, START_TIMEOUT_MS)
     child.once('exit', (code, signal) => {
       clearTimeout(timer)
       reject(new Error(`ended with ${code ?? signal}:\n${output()}`))

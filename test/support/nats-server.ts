@@ -14,7 +14,7 @@ const run = promisify(execFile)
 
 /** What is got when the machine has none and no package of its own. */
 const RELEASE = '2.15.2'
-const READY_MS = 20_000
+const READY_MS = 60_000
 const STOP_MS = 5_000
 const LOCK_MS = 300_000
 

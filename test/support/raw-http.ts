@@ -3,7 +3,7 @@
 import { connect, type Socket } from 'node:net'
 
 /** How long any wait for the server may take before the test fails. */
-const PATIENCE_MS = 8000
+const PATIENCE_MS = 20_000
 
 export interface RawResponse {
   readonly status: number

@@ -12,7 +12,7 @@ export interface Lost {
   readonly reason: 'evicted' | 'reset'
 }
 
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 30_000
 
 export class RecordingSink implements UserSink {
   readonly messages: Received[] = []
